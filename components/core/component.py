@@ -1,0 +1,103 @@
+"""The base of every component: a typed Pulumi resource that says what it is and what it needs.
+
+Its inputs are registered as plain data, so policies and the inventory read the same facts that built it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pulumi
+
+from components.core.bindings import Binding, Endpoint, Issuer
+from components.core.site import Placement, Site
+from components.core.spec import ServiceSpec
+from components.core.target import Target
+from components.core.workload import Listener
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a component is given besides its spec: its surroundings, and those who act for it."""
+
+    site: Site
+    target: Target
+    issuer: Issuer
+    bindings: Mapping[str, Binding] = field(default_factory=dict)
+    """One binding for each service it uses."""
+
+
+class Component(pulumi.ComponentResource):
+    """One service of an environment.
+
+    Subclasses set `spec_type`, `token` and `stateful`, plan in a pure function, and create everything in `__init__`.
+    """
+
+    spec_type: ClassVar[type[ServiceSpec]] = ServiceSpec
+    token: ClassVar[str]
+    """Type token, `groundwork:<family>:<X>`; frozen for ever."""
+    stateful: bool = False
+    """Whether it keeps data that must survive."""
+
+    def __init__(
+        self,
+        name: str,
+        spec: ServiceSpec,
+        context: Context,
+        *,
+        listeners: Sequence[Listener],
+        version: str,
+        replicas: int,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        self.name = name
+        self.spec = spec
+        self.context = context
+        self.facts = describe(spec, context.site, listeners, version, replicas, self.stateful)
+        super().__init__(self.token, name, self.facts, opts)
+
+    @classmethod
+    def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
+        """Reasons why `spec` can't run there: (field, text) pairs, as in WrongFields. Called when the environment loads."""
+        return []
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where it is reached, the main endpoint first."""
+        raise NotImplementedError(f"{type(self).__name__} has no endpoint")
+
+    def bind(self, consumer: str) -> Binding:
+        """What `consumer` receives for its `uses` edge to this service."""
+        raise NotImplementedError(f"services.{consumer}.uses: {self.name} ({self.spec.kind}) can't be used by a service")
+
+    def finish(self, **outputs: Any) -> None:
+        """Close the component: register its facts and `outputs`, so that stack policies see them."""
+        self.register_outputs({**self.facts, **outputs})
+
+    def child(self, role: str) -> str:
+        """Logical name of a child: `{name}-{role}`."""
+        return f"{self.name}-{role}"
+
+
+def describe(
+    spec: ServiceSpec, site: Site, listeners: Sequence[Listener], version: str, replicas: int, stateful: bool
+) -> dict[str, Any]:
+    """The facts of a service as plain data: what policies judge and the inventory lists."""
+    placement = site.placement
+    return {
+        **spec.model_dump(
+            mode="json",
+            include={
+                "kind", "owner", "purpose", "data_class", "lifecycle", "constraints", "rationale", "review_date",
+                "runbook", "adr",
+            },
+        ),
+        "uses": list(spec.edges),
+        "environment": site.environment,
+        "region": placement.region,
+        "zones": placement.zones,
+        "residency": list(placement.allowed_regions),
+        "version": version,
+        "replicas": replicas,
+        "stateful": stateful,
+        "listeners": [listener.facts() for listener in listeners],
+    }  # fmt: skip

@@ -1,0 +1,108 @@
+"""The vocabulary of specs: one validated type per idea, so that a spec reads like a glossary.
+
+Values stay the strings a person wrote (`512Mi`, `30m`); the helpers at the end turn them into numbers. Nothing here
+knows a provider.
+"""
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from ipaddress import ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+_BINARY = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _matching(pattern: str, allowed: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"allowed: {allowed}")
+        return value
+
+    return check
+
+
+def _number_as_text(value: object) -> object:
+    """YAML reads `cpu: 2` as a number; a quantity without a unit is the same thing."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise ValueError("allowed: a network such as 10.0.0.0/8 or 2001:db8::/32") from None
+
+
+DnsLabel = Annotated[
+    str,
+    AfterValidator(_matching(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "2 to 40 of a-z, 0-9 and '-', starting with a letter")),
+]
+Fqdn = Annotated[
+    str,
+    AfterValidator(_matching(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", "a lower-case DNS name such as api.example.com")),
+]
+Region = Annotated[str, AfterValidator(_matching(r"[a-z]{2,}(-[a-z0-9]+)+", "a region name such as eu-central-1"))]
+Port = Annotated[int, Field(ge=1024, le=65535)]
+Owner = Annotated[str, AfterValidator(_matching(r"([a-z][a-z0-9]*([.-][a-z0-9]+)*)?", "a team or person such as team-data"))]
+ImageRef = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?",
+            "registry/name:version or registry/name@sha256:digest",
+        )
+    ),
+]
+Cpu = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(_matching(r"[1-9][0-9]*m|[1-9][0-9]*(\.[0-9]+)?|0\.[0-9]+", "cores such as 2, 0.5 or 250m")),
+]
+Memory = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*(Mi|Gi)", "a size such as 512Mi or 4Gi"))]
+Storage = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*(Mi|Gi|Ti)", "a size such as 10Gi or 1Ti"))]
+Duration = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*[smhd]", "a time such as 30s, 15m, 12h or 90d"))]
+UrlPath = Annotated[
+    str,
+    AfterValidator(_matching(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", "a path such as / or /api/v1, without a slash at its end")),
+]
+Cidr = Annotated[str, AfterValidator(_network)]
+EnvName = Annotated[str, AfterValidator(_matching(r"[A-Z_][A-Z0-9_]*", "an upper-case name such as LOG_LEVEL"))]
+
+
+class DataClass(StrEnum):
+    """How sensitive the data is that a service stores or handles."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+
+class Lifecycle(StrEnum):
+    """Where a service stands between its first use and its end."""
+
+    EXPERIMENTAL = "experimental"
+    PRODUCTION = "production"
+    DEPRECATED = "deprecated"
+
+
+def bytes_of(size: str) -> int:
+    """Bytes of a Memory or Storage value: `512Mi` is 536870912."""
+    number, unit = re.fullmatch(r"([0-9]+)([KMGT]i)?", size).groups("")  # type: ignore[union-attr]
+    return int(number) * _BINARY[unit]
+
+
+def seconds_of(duration: str) -> int:
+    """Seconds of a Duration: `30m` is 1800."""
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def hours_of(duration: str) -> int:
+    """Whole hours of a Duration, rounded down: `90d` is 2160."""
+    return seconds_of(duration) // 3600

@@ -1,0 +1,125 @@
+"""The environment's certificate authority: a root, an intermediate, and a certificate per service and per client edge.
+
+Keys are made by the `tls` provider and kept encrypted in state. Certificates near their end are re-issued by the next
+`up`. It deliberately runs no server and issues nothing to anybody outside the graph.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pulumi_tls as tls
+
+from components.core.bindings import Certificate
+from components.core.component import describe
+from components.core.site import Site
+from components.core.spec import ServiceSpec, Spec
+from components.core.types import DataClass, Duration, hours_of
+
+_ROOT_HOURS = 10 * 8760
+_INTERMEDIATE_HOURS = 3 * 8760
+
+
+class CertificatePolicy(Spec):
+    """How long certificates live and when they are replaced."""
+
+    validity: Duration = "180d"
+    """Life of a service's or client's certificate. Default 180 days."""
+    renew_before: Duration = "60d"
+    """Time before its end from which the next `up` re-issues it. Default 60 days."""
+
+
+class Pki(pulumi.ComponentResource):
+    """Issues every certificate of an environment from one root.
+
+    Example:
+        pki = Pki("pki", site, CertificatePolicy(), owner="team-platform")
+        certificate = pki.server("cache", ("cache.groundwork-dev.svc", "cache"), parent=pki)
+    """
+
+    ca: pulumi.Output[str]
+    """PEM of the root, to be trusted by every client."""
+
+    def __init__(
+        self, name: str, site: Site, policy: CertificatePolicy, owner: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        spec = ServiceSpec(
+            kind="pki", owner=owner, purpose="Certificate authority of the environment.", data_class=DataClass.RESTRICTED
+        )
+        self.facts: dict[str, Any] = describe(spec, site, (), version="1", replicas=1, stateful=False)
+        super().__init__("groundwork:security:Pki", name, self.facts, opts)
+        self._name, self._policy = name, policy
+        root_key = self._key(f"{name}-root", self)
+        root = tls.SelfSignedCert(
+            f"{name}-root-certificate",
+            private_key_pem=root_key.private_key_pem,
+            subject={"common_name": f"Groundwork {site.environment} root", "organization": "Groundwork"},
+            is_ca_certificate=True,
+            set_subject_key_id=True,
+            validity_period_hours=_ROOT_HOURS,
+            early_renewal_hours=_ROOT_HOURS // 10,
+            allowed_uses=["cert_signing", "crl_signing"],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.ca = root.cert_pem
+        self._ca_key = self._key(f"{name}-intermediate", self)
+        self._intermediate = self._sign(
+            f"{name}-intermediate", self._ca_key, f"Groundwork {site.environment} intermediate", (),
+            ("cert_signing", "crl_signing"), self, authority=(root.cert_pem, root_key.private_key_pem),
+        ).cert_pem  # fmt: skip
+        self.register_outputs({**self.facts, "ca": self.ca})
+
+    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
+        """A certificate for a listener; it may also prove the service to its own peers."""
+        return self._issue(f"{service}-server", hosts[0], hosts, ("server_auth", "client_auth"), parent)
+
+    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
+        """The certificate of one client edge. Common name: the consumer, which is its role or user on the server."""
+        return self._issue(f"{service}-client-{consumer}", consumer, (), ("client_auth",), parent)
+
+    def _issue(
+        self, name: str, common_name: str, hosts: Sequence[str], uses: Sequence[str], parent: pulumi.Resource
+    ) -> Certificate:
+        key = self._key(name, parent)
+        leaf = self._sign(
+            name, key, common_name, hosts, ("digital_signature", *uses), parent,
+            authority=(self._intermediate, self._ca_key.private_key_pem),
+        )  # fmt: skip
+        chain = pulumi.Output.concat(leaf.cert_pem, self._intermediate)
+        return Certificate(ca=self.ca, chain=chain, key=key.private_key_pem_pkcs8)
+
+    def _key(self, name: str, parent: pulumi.Resource) -> tls.PrivateKey:
+        options = pulumi.ResourceOptions(parent=parent)
+        return tls.PrivateKey(f"{name}-key", algorithm="ECDSA", ecdsa_curve="P256", opts=options)
+
+    def _sign(
+        self,
+        name: str,
+        key: tls.PrivateKey,
+        common_name: str,
+        hosts: Sequence[str],
+        uses: Sequence[str],
+        parent: pulumi.Resource,
+        authority: tuple[pulumi.Output[str], pulumi.Output[str]],
+    ) -> tls.LocallySignedCert:
+        options = pulumi.ResourceOptions(parent=parent)
+        request = tls.CertRequest(
+            f"{name}-request",
+            private_key_pem=key.private_key_pem,
+            subject={"common_name": common_name, "organization": "Groundwork"},
+            dns_names=list(hosts) or None,
+            opts=options,
+        )
+        is_authority = "cert_signing" in uses
+        return tls.LocallySignedCert(
+            f"{name}-certificate",
+            cert_request_pem=request.cert_request_pem,
+            ca_cert_pem=authority[0],
+            ca_private_key_pem=authority[1],
+            allowed_uses=list(uses),
+            is_ca_certificate=is_authority,
+            set_subject_key_id=True,
+            validity_period_hours=_INTERMEDIATE_HOURS if is_authority else hours_of(self._policy.validity),
+            early_renewal_hours=_INTERMEDIATE_HOURS // 6 if is_authority else hours_of(self._policy.renew_before),
+            opts=options,
+        )

@@ -1,0 +1,131 @@
+"""The pod of a workload: hardened, placed, probed, with its files mounted. Pure.
+
+Meets the `restricted` level of the Kubernetes Pod Security Standards.
+"""
+
+from collections.abc import Mapping
+from posixpath import basename, dirname
+
+from components.core.site import Placement
+from components.core.workload import Container, Probe, Workload
+from components.targets.kubernetes.labels import Manifest
+from components.targets.kubernetes.placement import region_affinity, zone_spread
+
+_EPHEMERAL = "256Mi"
+"""Room for the logs and scratch files of one container; without a limit one pod can evict its neighbours."""
+
+
+def pod_template(
+    workload: Workload, placement: Placement, labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> Manifest:
+    """The template from which a StatefulSet or Deployment makes pods."""
+    minimum = workload.autoscale.minimum if workload.autoscale else workload.replicas
+    return {
+        "metadata": {"labels": dict(labels), "annotations": dict(annotations)},
+        "spec": {
+            "serviceAccountName": workload.name,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": workload.grace_seconds,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": workload.uid,
+                "runAsGroup": workload.uid,
+                "fsGroup": workload.uid,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "affinity": {"nodeAffinity": region_affinity(placement)},
+            "topologySpreadConstraints": zone_spread(workload.name, placement, minimum),
+            "containers": [_container(container, workload) for container in workload.containers],
+            "volumes": _volumes(workload),
+        },
+    }
+
+
+def _container(container: Container, workload: Workload) -> Manifest:
+    manifest: Manifest = {
+        "name": container.name,
+        "image": container.image,
+        "imagePullPolicy": "IfNotPresent",
+        "resources": {
+            "requests": {"cpu": container.cpu, "memory": container.memory, "ephemeral-storage": _EPHEMERAL},
+            "limits": {"memory": container.memory, "ephemeral-storage": _EPHEMERAL},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "readinessProbe": _probe(container.readiness),
+        "livenessProbe": _probe(container.liveness),
+        "volumeMounts": _mounts(workload),
+    }
+    if container.startup:
+        manifest["startupProbe"] = _probe(container.startup)
+    if container.command:
+        manifest["command"] = list(container.command)
+    if container.args:
+        manifest["args"] = list(container.args)
+    if container.env:
+        manifest["env"] = [{"name": name, "value": value} for name, value in sorted(container.env.items())]
+    if container.listeners:
+        manifest["ports"] = [{"name": x.name, "containerPort": x.port, "protocol": "TCP"} for x in container.listeners]
+    return manifest
+
+
+def _probe(probe: Probe) -> Manifest:
+    check: Manifest = (
+        {"exec": {"command": list(probe.command)}}
+        if probe.command
+        else {"httpGet": {"path": probe.path, "port": probe.port, "scheme": "HTTPS"}}
+    )
+    return {
+        **check,
+        "periodSeconds": probe.period,
+        "timeoutSeconds": probe.timeout,
+        "failureThreshold": probe.failures,
+    }
+
+
+def _directories(workload: Workload) -> dict[str, str]:
+    """For each directory that holds files, the name of its volume."""
+    paths = [file.path for file in workload.files] + [secret.path for secret in workload.secrets]
+    return {directory: f"files-{index}" for index, directory in enumerate(dict.fromkeys(map(dirname, paths)))}
+
+
+def _mounts(workload: Workload) -> list[Manifest]:
+    files: list[Manifest] = [
+        {"name": volume, "mountPath": directory, "readOnly": True} for directory, volume in _directories(workload).items()
+    ]
+    volumes: list[Manifest] = [{"name": v.name, "mountPath": v.path} for v in workload.volumes]
+    return files + volumes + [{"name": s.name, "mountPath": s.path} for s in workload.scratch]
+
+
+def _volumes(workload: Workload) -> list[Manifest]:
+    """One projected volume per directory of files, and scratch space; claims come from the StatefulSet."""
+    files: list[Manifest] = [
+        {"name": volume, "projected": {"defaultMode": 0o440, "sources": _sources(workload, directory)}}
+        for directory, volume in _directories(workload).items()
+    ]
+    return files + [{"name": s.name, "emptyDir": {"sizeLimit": s.size}} for s in workload.scratch]
+
+
+def _sources(workload: Workload, directory: str) -> list[Manifest]:
+    config = [
+        {"key": basename(file.path), "path": basename(file.path), "mode": file.mode}
+        for file in workload.files
+        if dirname(file.path) == directory
+    ]
+    secret = [
+        {"key": secret.slot, "path": basename(secret.path)}
+        for secret in workload.secrets
+        if dirname(secret.path) == directory
+    ]
+    sources: list[Manifest] = []
+    if config:
+        sources.append({"configMap": {"name": workload.name, "items": config}})
+    if secret:
+        sources.append({"secret": {"name": workload.name, "items": secret}})
+    return sources

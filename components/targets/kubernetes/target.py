@@ -1,0 +1,183 @@
+"""The Kubernetes target: a namespace per environment, and the objects of each workload in it.
+
+Creates what `manifests` renders and adds nothing but secret content.
+"""
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Any, Self
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.core.component import Component
+from components.core.bindings import Instances
+from components.core.site import Names, Placement
+from components.core.workload import Workload
+from components.targets.kubernetes.cluster import Cluster
+from components.targets.kubernetes.labels import Manifest, environment_labels
+from components.targets.kubernetes.manifests import SECRET_HASH, render_workload
+from components.targets.kubernetes.network import deny_all
+from components.targets.kubernetes.placement import volume_topology
+
+
+class KubernetesNames:
+    """Names that resolve in every pod of the cluster, whatever its DNS domain."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+
+    def host(self, service: str) -> str:
+        """The service's own name."""
+        return f"{service}.{self._namespace}.svc"
+
+    def peer_suffix(self, service: str) -> str:
+        """The headless service behind a pod's host name."""
+        return f".{service}-peers.{self._namespace}.svc"
+
+    def instances(self, service: str, listener: str) -> Instances:
+        """The headless service, which has an SRV record for each instance and named port."""
+        return Instances(f"{service}-peers.{self._namespace}.svc", listener)
+
+
+class Kubernetes:
+    """One environment on one cluster: provider, namespace, storage class and default deny."""
+
+    kind = "kubernetes"
+
+    def __init__(self, environment: str, placement: Placement, owner: str, data_class: str, cluster: Cluster) -> None:
+        self.environment = environment
+        self.namespace = f"groundwork-{environment}"
+        self.placement = placement
+        self.cluster = cluster
+        self.names: Names = KubernetesNames(self.namespace)
+        self.storage_class = cluster.storage_class or self.namespace
+        self._labels = environment_labels(environment, owner, data_class)
+        self._provider = k8s.Provider(
+            "kubernetes", kubeconfig=cluster.kubeconfig, context=cluster.context, cluster_identifier=cluster.identity
+        )
+        self._namespace = self._create_namespace()
+        self._serving: dict[str, list[pulumi.Resource]] = {}
+        self._after: tuple[pulumi.Resource, ...] = ()
+        if not cluster.storage_class:
+            self._create_storage_class()
+        self._create_default_deny()
+
+    def realise(
+        self, parent: Component, workload: Workload, secrets: Mapping[str, pulumi.Input[str]]
+    ) -> list[pulumi.Resource]:
+        """Create every object of the workload below `parent`. Raises KeyError for a slot without content."""
+        manifests = render_workload(
+            workload, self.environment, self.namespace, self.placement, self.storage_class, self.cluster.load_balancer
+        )
+        content = {slot: pulumi.Output.from_input(secrets[slot]) for slot in workload.slots}
+        if content:
+            manifests["secret"]["data"] = {slot: value.apply(_encoded) for slot, value in content.items()}
+            if workload.restart_on_secrets:
+                _annotate_pods(manifests["set"], SECRET_HASH, _digest(content))
+        return [self.create(parent, f"{workload.name}-{role}", manifest) for role, manifest in manifests.items()]
+
+    def following(self, services: Iterable[str]) -> Self:
+        """The same target, for what must start after these services can serve."""
+        later = copy(self)
+        later._after = tuple(resource for service in services for resource in self._serving.get(service, ()))
+        return later
+
+    def create(self, parent: Component, name: str, manifest: Manifest) -> pulumi.Resource:
+        """Create one namespaced object. It goes with its namespace, so destroying does not delete it by itself."""
+        serves = (manifest["apiVersion"], manifest["kind"]) not in _PASSIVE
+        options = pulumi.ResourceOptions(
+            parent=parent,
+            provider=self._provider,
+            depends_on=[self._namespace, *(self._after if serves else ())],
+            deleted_with=self._namespace,
+        )
+        resource = _construct(name, manifest, options)
+        if serves:
+            self._serving.setdefault(parent.name, []).append(resource)
+        return resource
+
+    def _create_namespace(self) -> pulumi.Resource:
+        level = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+        labels = {**self._labels, **level}
+        manifest: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
+        return _construct("namespace", manifest, pulumi.ResourceOptions(provider=self._provider))
+
+    def _create_default_deny(self) -> None:
+        manifest: Manifest = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "default-deny", "namespace": self.namespace, "labels": self._labels},
+            "spec": deny_all(),
+        }
+        options = pulumi.ResourceOptions(
+            provider=self._provider, depends_on=[self._namespace], deleted_with=self._namespace
+        )
+        _construct("default-deny", manifest, options)
+
+    def _create_storage_class(self) -> None:
+        manifest: Manifest = {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": self.storage_class, "labels": self._labels},
+            "provisioner": self.cluster.provisioner,
+            "parameters": self.cluster.storage_parameters,
+            "reclaimPolicy": "Delete",
+            "allowVolumeExpansion": True,
+            "volumeBindingMode": "WaitForFirstConsumer",
+            "allowedTopologies": volume_topology(self.placement),
+        }
+        _construct("storage", manifest, pulumi.ResourceOptions(provider=self._provider))
+
+
+def _construct(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.Resource:
+    """The typed resource of a manifest, or a custom resource where the API is an operator's."""
+    fields: dict[str, Any] = {k: v for k, v in manifest.items() if k not in ("apiVersion", "kind")}
+    api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
+    if (api_version, kind) not in _CONSTRUCTORS:
+        return k8s.apiextensions.CustomResource(name, api_version=api_version, kind=kind, opts=options, **fields)
+    constructor = _CONSTRUCTORS[api_version, kind]()
+    known = {_snake_case(field): value for field, value in fields.items()}
+    resource: pulumi.Resource = constructor(name, opts=options, **known)
+    return resource
+
+
+_CONSTRUCTORS: dict[tuple[str, str], Any] = {
+    ("v1", "Namespace"): lambda: k8s.core.v1.Namespace,
+    ("storage.k8s.io/v1", "StorageClass"): lambda: k8s.storage.v1.StorageClass,
+    ("v1", "ServiceAccount"): lambda: k8s.core.v1.ServiceAccount,
+    ("v1", "ConfigMap"): lambda: k8s.core.v1.ConfigMap,
+    ("v1", "Secret"): lambda: k8s.core.v1.Secret,
+    ("v1", "Service"): lambda: k8s.core.v1.Service,
+    ("apps/v1", "Deployment"): lambda: k8s.apps.v1.Deployment,
+    ("apps/v1", "StatefulSet"): lambda: k8s.apps.v1.StatefulSet,
+    ("policy/v1", "PodDisruptionBudget"): lambda: k8s.policy.v1.PodDisruptionBudget,
+    ("networking.k8s.io/v1", "NetworkPolicy"): lambda: k8s.networking.v1.NetworkPolicy,
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): lambda: k8s.autoscaling.v2.HorizontalPodAutoscaler,
+}
+"""Looked up late: each API group is imported only when the first of its kinds is created."""
+
+_PASSIVE = frozenset(_CONSTRUCTORS) - {("apps/v1", "Deployment"), ("apps/v1", "StatefulSet")}
+"""Kinds that run nothing: nobody waits for them, and they wait for nobody but the namespace."""
+
+
+def _snake_case(field: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", field).lower()
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def _digest(content: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[str]:
+    """A short digest of all secrets together, by which pods restart when one changes. It reveals none of them."""
+    values = pulumi.Output.all(*(content[slot] for slot in sorted(content)))
+    return pulumi.Output.unsecret(values.apply(lambda v: hashlib.sha256("\0".join(v).encode()).hexdigest()[:16]))
+
+
+def _annotate_pods(manifest: Manifest, key: str, value: pulumi.Output[str]) -> None:
+    template: Any = manifest["spec"]
+    template["template"]["metadata"]["annotations"][key] = value
