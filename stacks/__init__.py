@@ -1,0 +1,1 @@
+"""Which things exist, per environment. Knows configuration, knows no provider."""

@@ -1,0 +1,160 @@
+"""The commands behind `make`: bring an environment up, take it down, show where it is reached.
+
+Each is the plain `pulumi` command with the preparations around it that a person would otherwise make by hand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from stacks.pulumi_cli import Pulumi
+
+ROOT = Path(__file__).resolve().parent.parent
+SIMULATED = (
+    "This environment is on the embedded cluster: the API server, scheduler and controllers are real, nodes and pods are "
+    "simulated. Nothing listens at these addresses; name a cluster of your own in {file} to run it."
+)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Stack = Annotated[str, typer.Argument(help="Environment: the NAME of a Pulumi.NAME.yaml")]
+
+
+@app.command()
+def up(stack: Stack) -> None:
+    """Bring the environment up, gated by the policies, and show its endpoints."""
+    settings = _settings(stack)
+    created = _start_cluster(settings)
+    pulumi = _pulumi(stack)
+    if not pulumi.exists():
+        pulumi.init()
+    _repair(pulumi, refresh=created)
+    pulumi.run("up", "--yes", "--policy-pack", "policies")
+    _show_endpoints(pulumi, settings)
+
+
+@app.command()
+def preview(stack: Stack) -> None:
+    """Show what `up` would change, and judge it by the policies. Changes nothing."""
+    _start_cluster(_settings(stack))
+    pulumi = _pulumi(stack)
+    if not pulumi.exists():
+        pulumi.init()
+    pulumi.run("preview", "--policy-pack", "policies")
+
+
+@app.command()
+def touched(base: Annotated[str, typer.Argument(help="Commit or branch to compare with")]) -> None:
+    """Print, as a JSON list, the environments that the changes since BASE touch."""
+    import json
+    import subprocess
+
+    from stacks.touched import touched as touched_environments
+
+    command = ["git", "diff", "--name-only", f"{base}...HEAD"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise typer.BadParameter(f"{base} given; git says: {done.stderr.strip()}")
+    typer.echo(json.dumps(touched_environments(done.stdout.splitlines(), _environments())))
+
+
+@app.command()
+def down(stack: Stack) -> None:
+    """Take the environment away: no object and no resource is left."""
+    settings = _settings(stack)
+    pulumi = _pulumi(stack)
+    if not pulumi.exists():
+        typer.echo(f"{stack} is not up: the backend knows no such stack.")
+        return
+    _start_cluster(settings)
+    _repair(pulumi, refresh=False)
+    pulumi.run("destroy", "--yes")
+
+
+@app.command()
+def endpoints(stack: Stack) -> None:
+    """Show where the environment is reached."""
+    _show_endpoints(_pulumi(stack), _settings(stack))
+
+
+def main() -> None:
+    """Entry point; a failed `pulumi` has spoken for itself and only its exit code is passed on."""
+    from stacks.pulumi_cli import PulumiFailed
+    from toolchain.errors import ToolchainError
+
+    try:
+        app()
+    except PulumiFailed as error:
+        raise SystemExit(error.code) from None
+    except ToolchainError as error:
+        raise SystemExit(f"groundwork: {error}") from None
+
+
+def _pulumi(stack: str) -> Pulumi:
+    from stacks.pulumi_cli import Pulumi
+
+    return Pulumi(stack, ROOT, typer.echo)
+
+
+def _environments() -> list[str]:
+    return sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+
+
+def _settings(stack: str) -> dict[str, Any]:
+    """What the environment's file says of its cluster and region; the program validates the rest."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    path = ROOT / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        raise typer.BadParameter(f"{stack} given; there is no {path.name}; allowed: {', '.join(_environments())}")
+    try:
+        content = YAML(typ="safe").load(path)
+    except YAMLError as error:
+        raise typer.BadParameter(f"{path.name} is no valid YAML: {error}") from None
+    environment = content.get("config", {}).get("groundwork:environment") if isinstance(content, dict) else None
+    return environment if isinstance(environment, dict) else {}
+
+
+def _start_cluster(settings: dict[str, Any]) -> bool:
+    """Start the embedded cluster where the environment goes there. True if it is a new one."""
+    if settings.get("cluster") != "embedded":
+        return False
+    from toolchain.cluster import ensure
+
+    placement = settings.get("placement")
+    region = placement.get("region") if isinstance(placement, dict) else None
+    return ensure(region=str(region)).created if region else ensure().created
+
+
+def _repair(pulumi: Pulumi, refresh: bool) -> None:
+    """Bring state and reality together after a killed run or a new embedded cluster."""
+    from stacks.repair import repair
+
+    repair(pulumi, refresh)
+
+
+def _show_endpoints(pulumi: Pulumi, settings: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("service", "endpoint", "TLS", "from", title=f"Endpoints of {pulumi.stack}")
+    found = pulumi.read("stack", "output", "endpoints", "--json")
+    for endpoint in found:
+        origin = "outside" if endpoint["external"] else "inside the environment"
+        table.add_row(endpoint["service"], endpoint["url"], endpoint["tls"], origin)
+    console = Console()
+    console.print(table)
+    if settings.get("cluster") == "embedded":
+        console.print(SIMULATED.format(file=f"Pulumi.{pulumi.stack}.yaml"))
+        return
+    for endpoint in (e for e in found if e["external"]):
+        target, port = endpoint["service"], endpoint["port"]
+        console.print(f"kubectl -n groundwork-{pulumi.stack} port-forward service/{target} {port}:{port}")
+
+
+if __name__ == "__main__":
+    main()

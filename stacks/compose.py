@@ -1,0 +1,52 @@
+"""Environment -> Platform: every service in dependency order, with an edge for each `uses`. Creates no resource itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components import component_of
+from components.core.component import Component, Context
+from components.core.site import Site
+from components.core.target import Target
+from components.pki import Pki
+from stacks.environment import Environment
+from stacks.graph import consumers
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything an environment consists of."""
+
+    environment: Environment
+    issuer: Pki
+    components: dict[str, Component]
+
+    def inventory(self) -> list[dict[str, Any]]:
+        """What exists and who answers for it, as plain data: one row per component."""
+        rows = [{"name": name, **component.facts} for name, component in self.components.items()]
+        return [{"name": "pki", **self.issuer.facts}, *rows]
+
+    def endpoints(self) -> list[dict[str, Any]]:
+        """Where everything is reached, the ones for outside first."""
+        found = [endpoint for component in self.components.values() for endpoint in component.endpoints()]
+        return [{**vars(e), "url": e.url} for e in sorted(found, key=lambda e: (not e.external, e.service, e.port))]
+
+
+def compose(environment: Environment, target: Target) -> Platform:
+    """Create every component on `target`."""
+    services = environment.services
+    site = Site(environment.name, environment.placement, target.names, consumers(services))
+    issuer = Pki("pki", site, environment.certificates, environment.owner)
+    components: dict[str, Component] = {}
+    for name, spec in services.items():
+        bindings = {used: components[used].bind(name) for used in spec.edges}
+        context = Context(site, target.following(spec.edges), issuer, bindings)
+        components[name] = _create(name, spec, context)
+    return Platform(environment, issuer, components)
+
+
+def _create(name: str, spec: Any, context: Context) -> Component:
+    constructor: Any = component_of(spec.kind)
+    component: Component = constructor(name, spec, context, opts=pulumi.ResourceOptions())
+    return component

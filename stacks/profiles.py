@@ -1,0 +1,18 @@
+"""Base values of the profiles: what a service of each kind gets where its own entry says nothing. Data only."""
+
+from typing import Any
+
+PROFILES: dict[str, dict[str, dict[str, Any]]] = {
+    "dev": {
+        "app": {"replicas": 1},
+        "nginx": {"replicas": 1},
+        "postgres": {"replicas": 1, "storage": "1Gi"},
+        "redis": {"replicas": 1},
+    },
+    "prod": {
+        "app": {"replicas": 3, "resources": {"cpu": "250m", "memory": "256Mi"}},
+        "nginx": {"replicas": 3, "resources": {"cpu": "250m", "memory": "256Mi"}},
+        "postgres": {"replicas": 3, "storage": "50Gi", "resources": {"cpu": "2", "memory": "4Gi"}},
+        "redis": {"replicas": 3, "resources": {"cpu": "250m", "memory": "1Gi"}},
+    },
+}

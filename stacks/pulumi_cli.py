@@ -1,0 +1,100 @@
+"""The official `pulumi` command, run for one stack: live output, and a second try where a dead process left its lock.
+
+Nothing here replaces what `pulumi` does; whoever prefers it plain calls it plain.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from toolchain.environment import environment
+
+_LOCK = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+
+
+class PulumiFailed(Exception):
+    """`pulumi` ended with an error; it has said why itself. Bears its exit code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(f"pulumi ended with {code}")
+
+
+class Pulumi:
+    """`pulumi` for one stack of the project in `root`."""
+
+    def __init__(self, stack: str, root: Path, say: Callable[[str], None]) -> None:
+        self.stack = stack
+        self._root = root
+        self.say = say
+        self._env: Mapping[str, str] = {**os.environ, **environment()}
+
+    def run(self, *args: str) -> None:
+        """Run with live output. A lock of a process that no longer exists here is removed and the run repeated."""
+        code, errors = self._stream(*args)
+        if code and self._lock_is_stale(errors):
+            self.say("The lock was left by a process that no longer exists; removing it and trying again.")
+            subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=True)
+            code, errors = self._stream(*args)
+        if code:
+            raise PulumiFailed(code)
+
+    def read(self, *args: str) -> Any:
+        """The JSON that a command prints. Raises PulumiFailed after showing its errors."""
+        done = subprocess.run(self._command(*args), cwd=self._root, env=self._env, capture_output=True, text=True)
+        if done.returncode:
+            sys.stderr.write(done.stderr)
+            raise PulumiFailed(done.returncode)
+        return json.loads(done.stdout)
+
+    def exists(self) -> bool:
+        """Whether the stack is known to the backend."""
+        listed = self.read("stack", "ls", "--json")
+        return any(entry["name"].split("/")[-1] == self.stack for entry in listed)
+
+    def init(self) -> None:
+        """Create the stack. Its secrets provider is kept in state; the committed settings file stays as it is."""
+        provider = os.environ.get("GROUNDWORK_SECRETS_PROVIDER", "default")
+        with tempfile.TemporaryDirectory() as scratch:
+            (Path(scratch) / "Pulumi.yaml").write_bytes((self._root / "Pulumi.yaml").read_bytes())
+            command = ["pulumi", "stack", "init", self.stack, "--no-select", "--secrets-provider", provider]
+            done = subprocess.run(command, cwd=scratch, env=self._env)
+        if done.returncode:
+            raise PulumiFailed(done.returncode)
+
+    def _command(self, *args: str) -> list[str]:
+        stack = [] if args[:2] == ("stack", "ls") else ["--stack", self.stack]
+        return ["pulumi", *args, *stack]
+
+    def _stream(self, *args: str) -> tuple[int, str]:
+        """Run with standard output untouched, so that progress stays live; errors are shown and kept."""
+        kept: list[str] = []
+        process = subprocess.Popen(
+            self._command(*args), cwd=self._root, env=self._env, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
+        assert process.stderr is not None
+        for line in process.stderr:
+            sys.stderr.write(line)
+            kept.append(line)
+        return process.wait(), "".join(kept)
+
+    def _lock_is_stale(self, errors: str) -> bool:
+        holders = list(_LOCK.finditer(errors))
+        return bool(holders) and all(h["host"] == socket.gethostname() and not _alive(int(h["pid"])) for h in holders)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
