@@ -1,0 +1,121 @@
+"""PostgreSQL: a single server on any target, or a replicated one that CloudNativePG runs on Kubernetes.
+
+Gives each consumer a role, a database and a client certificate. Makes no tables and no row-level security policies:
+those are the consumer's, which owns its database and therefore writes FORCE ROW LEVEL SECURITY where it wants them to
+hold for itself.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import pulumi
+import pulumi_random as random
+
+from components.core.bindings import Binding, Certificate, Endpoint, Reach
+from components.core.component import Component, Context
+from components.core.site import Placement
+from components.postgres.plan import PORT, PostgresPlan, plan_postgres
+from components.postgres.render import scram_verifier
+from components.postgres.single import single_workload
+from components.postgres.spec import Backup, Parameters, Pooler, PostgresSpec
+
+__all__ = ["Backup", "Parameters", "Pooler", "Postgres", "PostgresSpec"]
+
+_NATIVE = {"kubernetes": "components.postgres.kubernetes"}
+"""Halves in which an operator runs the instances, by the kind of target."""
+
+
+class Postgres(Component):
+    """The primary database of an environment.
+
+    Example:
+        spec = PostgresSpec(kind="postgres", owner="team-data", replicas=3, storage="200Gi")
+        postgres = Postgres("postgres", spec, context)
+        binding = postgres.bind("api")
+    """
+
+    spec_type = PostgresSpec
+    token = "groundwork:data:Postgres"  # noqa: S105
+    stateful = True
+
+    plan: PostgresPlan
+    """Everything that follows from the spec."""
+
+    def __init__(
+        self, name: str, spec: PostgresSpec, context: Context, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        self.plan = plan_postgres(name, spec, context.site)
+        super().__init__(
+            name,
+            spec,
+            context,
+            listeners=self.plan.listeners,
+            version=self.plan.version,
+            replicas=spec.replicas,
+            opts=opts,
+        )
+        self._passwords = {role: self._password(role) for role in self.plan.roles}
+        self._certificates = {role: context.issuer.client(role, name, self) for role in self.plan.roles}
+        verifiers = {role: _verifier(password, role) for role, password in self._passwords.items()}
+        if spec.replicated:
+            native = import_module(_NATIVE[context.target.kind])
+            native.realise_replicated(self, self.plan, context.target, context.issuer, verifiers)
+        else:
+            self._realise_single(verifiers)
+        self.finish(endpoint=self.endpoints()[0].url)
+
+    @classmethod
+    def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
+        """A replicated service needs an operator; its backups stay in the regions that data may be in."""
+        wrong: list[tuple[str, str]] = []
+        if spec.replicated and target not in _NATIVE:
+            allowed = ", ".join(sorted(_NATIVE))
+            wrong.append(("replicas", f"{spec.replicas} given; only {allowed} runs a replicated PostgreSQL; set 1"))
+        region, allowed_regions = spec.backup and spec.backup.region, placement.allowed_regions
+        if region and region not in allowed_regions:
+            fix = f"use a bucket there or add {region} to residency"
+            wrong.append(("backup.region", f"{region} given; allowed: {', '.join(allowed_regions)}; {fix}"))
+        return wrong
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The server's or pooler's address."""
+        return (Endpoint(self.name, self.plan.host, PORT, "postgresql", "mutual"),)
+
+    def bind(self, consumer: str) -> Binding:
+        """Database, role and certificate of `consumer`. Raises KeyError for a service that does not use this one."""
+        endpoint = self.endpoints()[0]
+        password = self._passwords[consumer].result
+        certificate: Certificate = self._certificates[consumer]
+        settings = {
+            "HOST": endpoint.host,
+            "PORT": str(endpoint.port),
+            "DATABASE": consumer,
+            "USER": consumer,
+            "SSLMODE": "verify-full",
+            "POOL_SIZE": str(self.plan.pooler.pool_size),
+        }
+        url = password.apply(lambda value: connection_url(self.name, settings, value))
+        files = {"password": password, "url": url, **certificate.files()}
+        return Binding(endpoint, settings, files, (Reach(self.name, (PORT,)),))
+
+    def _password(self, role: str) -> random.RandomPassword:
+        options = pulumi.ResourceOptions(parent=self)
+        return random.RandomPassword(self.child(f"password-{role}"), length=32, special=False, opts=options)
+
+    def _realise_single(self, verifiers: Mapping[str, pulumi.Output[str]]) -> None:
+        certificate = self.context.issuer.server(self.name, self.plan.hosts, self)
+        secrets = {**certificate.files(), **{f"verifier-{role}": value for role, value in verifiers.items()}}
+        self.context.target.realise(self, single_workload(self.plan), secrets)
+
+
+def connection_url(service: str, settings: Mapping[str, str], password: str) -> str:
+    """The libpq URL of one consumer; its files are where a binding's files are mounted."""
+    folder = f"/run/groundwork/{service}"
+    files = f"sslrootcert={folder}/ca.crt&sslcert={folder}/tls.crt&sslkey={folder}/tls.key"
+    address = f"{settings['HOST']}:{settings['PORT']}/{settings['DATABASE']}"
+    return f"postgresql://{settings['USER']}:{password}@{address}?sslmode={settings['SSLMODE']}&{files}"
+
+
+def _verifier(password: random.RandomPassword, role: str) -> pulumi.Output[str]:
+    return password.result.apply(lambda value: scram_verifier(value, role))

@@ -1,0 +1,101 @@
+"""A single PostgreSQL server as a workload of three processes: the server, its roles, its metrics. Pure; any target."""
+
+from components.core.bindings import Reach
+from components.core.catalogue import CATALOGUE
+from components.core.workload import Container, File, Probe, Scratch, SecretFile, Volume, Workload
+from components.postgres.plan import METRICS_PORT, PORT, PostgresPlan
+from components.postgres.render import (
+    APPLIED,
+    CONFIG,
+    DATA,
+    SCRATCH,
+    SECRETS,
+    SOCKET,
+    TRIED,
+    exporter_arguments,
+    exporter_environment,
+    render_conf,
+    render_exporter,
+    render_hba,
+    render_ident,
+    render_roles,
+    render_roles_script,
+    render_start,
+)
+
+_UID = 999
+"""User postgres of the Debian-based official image."""
+_READY = ("pg_isready", "-q", "-h", SOCKET, "-U", "postgres", "-d", "postgres")
+_ANSWERS = ("sh", "-c", f"pg_isready -q -h {SOCKET}; test $? -le 1")
+"""Also true while the server recovers and refuses connections: restarting it then would only start recovery anew."""
+
+
+def single_workload(plan: PostgresPlan) -> Workload:
+    """The workload; its slots are the certificate's files and `verifier-<role>` for each consumer."""
+    slots = ("ca.crt", "tls.crt", "tls.key", *(f"verifier-{role}" for role in plan.roles))
+    files = {
+        "exporter.yml": render_exporter(),
+        "pg_hba.conf": render_hba(plan),
+        "pg_ident.conf": render_ident(),
+        "postgresql.conf": render_conf(plan),
+        "roles.sh": render_roles_script(),
+        "roles.sql": render_roles(plan),
+        "start.sh": render_start(plan),
+    }
+    return Workload(
+        name=plan.name,
+        kind=plan.spec.kind,
+        version=plan.version,
+        containers=(_server(plan), _roles(plan), _exporter(plan)),
+        owner=plan.spec.owner,
+        data_class=plan.spec.data_class.value,
+        uid=_UID,
+        stateful=True,
+        files=tuple(File(f"{CONFIG}/{name}", content) for name, content in files.items()),
+        secrets=tuple(SecretFile(f"{SECRETS}/{slot}", slot) for slot in slots),
+        volumes=(Volume("data", DATA, plan.spec.storage),),
+        scratch=(Scratch("socket", SOCKET, "16Mi"), Scratch("tmp", SCRATCH)),
+        callers=tuple(Reach(role, (PORT,)) for role in plan.roles),
+        grace_seconds=120,
+    )
+
+
+def _server(plan: PostgresPlan) -> Container:
+    return Container(
+        name="postgres",
+        image=plan.image,
+        readiness=Probe(command=_READY, period=5),
+        liveness=Probe(command=_ANSWERS, failures=6),
+        startup=Probe(command=_ANSWERS, period=5, failures=60),
+        cpu=plan.spec.resources.cpu,
+        memory=plan.spec.resources.memory,
+        command=("sh", f"{CONFIG}/start.sh"),
+        listeners=tuple(listener for listener in plan.listeners if listener.port == PORT),
+    )
+
+
+def _roles(plan: PostgresPlan) -> Container:
+    """Ready once every consumer has its role; restarted when it no longer tries."""
+    return Container(
+        name="roles",
+        image=plan.image,
+        readiness=Probe(command=("test", "-e", APPLIED), period=5),
+        liveness=Probe(command=("sh", "-c", f"find {TRIED} -mmin -5 | grep -q ."), period=60),
+        cpu="10m",
+        memory="64Mi",
+        command=("sh", f"{CONFIG}/roles.sh"),
+    )
+
+
+def _exporter(plan: PostgresPlan) -> Container:
+    return Container(
+        name="metrics",
+        image=CATALOGUE["postgres-exporter"].reference,
+        readiness=Probe(path="/metrics", port=METRICS_PORT),
+        liveness=Probe(path="/", port=METRICS_PORT, period=30, timeout=5),
+        cpu="20m",
+        memory="64Mi",
+        args=exporter_arguments(),
+        env=exporter_environment(),
+        listeners=tuple(listener for listener in plan.listeners if listener.port == METRICS_PORT),
+    )

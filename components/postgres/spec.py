@@ -1,0 +1,141 @@
+"""What a person decides about a PostgreSQL service. Knows no consumer and no surroundings."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from components.core.problems import WrongFields
+from components.core.spec import Resources, ServiceSpec, Spec, odd_quorum
+from components.core.types import DnsLabel, Duration, Memory, Region, Storage, bytes_of
+
+_GIBIBYTE = 2**30
+
+
+def _matching(pattern: str, allowed: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"allowed: {allowed}")
+        return value
+
+    return AfterValidator(check)
+
+
+Replicas = Annotated[
+    int, Field(ge=1, le=9), AfterValidator(lambda n: odd_quorum(n, "synchronous replication with failover"))
+]
+Cron = Annotated[str, _matching(r"[0-9*/,-]+( [0-9*/,-]+){4}", "five cron fields in UTC, such as 0 2 * * *")]
+Days = Annotated[str, _matching(r"[1-9][0-9]*d", "days such as 30d")]
+Bucket = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name such as acme-backups")]
+
+
+class Pooler(Spec):
+    """The connection pooler in front of a replicated PostgreSQL; it is what consumers connect to."""
+
+    instances: int = Field(default=2, ge=1, le=9)
+    """Pooler instances. Default 2."""
+    pool_size: int = Field(default=20, ge=1, le=500)
+    """Server connections of one consumer in each pooler instance. Default 20."""
+    mode: Literal["transaction", "session"] = "transaction"
+    """When a server connection is given back: after each transaction or when the client leaves. Default transaction,
+    in which session state (SET, LISTEN, advisory locks) does not last; SET LOCAL does."""
+    max_clients: int = Field(default=1000, ge=20, le=20000)
+    """Client connections one pooler instance accepts. Default 1000."""
+    resources: Resources = Resources(cpu="250m", memory="128Mi")
+    """What one pooler instance may use. Default 0.25 of a core and 128Mi."""
+
+
+class Parameters(Spec):
+    """Server settings a person may change; all others follow from resources, storage and consumers."""
+
+    max_connections: int = Field(default=100, ge=20, le=5000)
+    """Connections the server accepts. Default 100; raised where the pools of all consumers need more."""
+    work_mem: Memory = "4Mi"
+    """Memory of one sort or hash before it goes to disk. Default 4Mi."""
+    idle_in_transaction: Duration = "10m"
+    """Time after which a session that holds a transaction open without work is ended. Default 10 minutes."""
+    slow_statement: Annotated[int, Field(ge=0, le=60_000)] = 1000
+    """Milliseconds from which a statement is logged. Default 1000; 0 logs every statement."""
+
+
+class Backup(Spec):
+    """Scheduled backups of a replicated PostgreSQL: to a bucket, or as snapshots of its volumes."""
+
+    schedule: Cron = "0 2 * * *"
+    """When, in UTC: minute, hour, day, month, weekday. Default every night at two; the first one runs at once."""
+    bucket: Bucket | None = None
+    """S3 bucket that receives base backups and, continuously, the write-ahead log."""
+    region: Region | None = None
+    """Region of the bucket; must be one that data may be in."""
+    endpoint: str | None = Field(default=None, pattern=r"https://[a-z0-9.:-]+")
+    """Address of an S3 service other than AWS, with https."""
+    credentials: DnsLabel | None = None
+    """Existing Secret with ACCESS_KEY_ID and ACCESS_SECRET_KEY. Default: the identity of the pods (IAM role)."""
+    retention: Days = "30d"
+    """How long backups in the bucket can be restored. Default 30 days; older ones are deleted."""
+    snapshot_class: DnsLabel | None = None
+    """VolumeSnapshotClass, instead of a bucket. Snapshots alone can't restore a point in time."""
+
+    @model_validator(mode="after")
+    def _one_destination(self) -> "Backup":
+        if self.bucket is None and self.snapshot_class is None:
+            raise WrongFields(("bucket", "missing; a backup needs a destination; set bucket, or snapshot_class"))
+        if self.bucket is not None and self.snapshot_class is not None:
+            raise WrongFields(
+                (
+                    "snapshot_class",
+                    f"{self.snapshot_class} given; a backup has one destination; remove one",
+                )
+            )
+        if self.bucket is not None and self.region is None:
+            raise WrongFields(
+                ("region", f"missing; where bucket {self.bucket} is decides whether data may go there; set it")
+            )
+        if self.snapshot_class is not None:
+            bucket_only = {"region", "endpoint", "credentials", "retention"} & self.model_fields_set
+            wrong = [(f, "given; only a bucket has it; remove it or set bucket") for f in sorted(bucket_only)]
+            if wrong:
+                raise WrongFields(*wrong)
+        return self
+
+
+class PostgresSpec(ServiceSpec):
+    """A PostgreSQL 18 server, or several with synchronous replication and automatic failover."""
+
+    replicas: Replicas = 1
+    """Instances. 1: a single server, on any target. 3, 5, ...: replicated, on Kubernetes. Default 1."""
+    storage: Storage = "10Gi"
+    """Volume of one instance for data. Default 10Gi; it can grow, never shrink."""
+    wal_storage: Storage | None = None
+    """Volume of one replicated instance for the write-ahead log. Default: a quarter of storage, at least 2Gi."""
+    resources: Resources = Resources(cpu="500m", memory="1Gi")
+    """What one instance may use. A quarter of the memory becomes the buffer cache. Default 0.5 of a core and 1Gi."""
+    pooler: Pooler | None = None
+    """Connection pooler of a replicated PostgreSQL. Default: two instances, 20 connections per consumer."""
+    parameters: Parameters = Parameters()
+    """Server settings."""
+    backup: Backup | None = None
+    """Scheduled backups of a replicated PostgreSQL. Default: none."""
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> "PostgresSpec":
+        wrong: list[tuple[str, str]] = []
+        for field, least in (("storage", 1), ("wal_storage", 2)):
+            size = getattr(self, field)
+            if size is not None and bytes_of(size) < least * _GIBIBYTE:
+                wrong.append((field, f"{size} given; the write-ahead log needs room; set at least {least}Gi"))
+        if bytes_of(self.resources.memory) < _GIBIBYTE // 4:
+            wrong.append(
+                ("resources.memory", f"{self.resources.memory} given; a server needs at least 256Mi; set 256Mi")
+            )
+        if self.replicas == 1:
+            given = [field for field in ("wal_storage", "pooler", "backup") if getattr(self, field) is not None]
+            wrong += [(f, "given; only a replicated PostgreSQL has it; set replicas: 3 or remove it") for f in given]
+        if wrong:
+            raise WrongFields(*wrong)
+        return self
+
+    @property
+    def replicated(self) -> bool:
+        """Whether an operator runs several instances of it."""
+        return self.replicas > 1
