@@ -11,22 +11,14 @@ import pulumi
 import pulumi_tls as tls
 
 from components.core.bindings import Certificate
+from components.core.certificates import CertificatePolicy
 from components.core.component import describe
 from components.core.site import Site
-from components.core.spec import ServiceSpec, Spec
-from components.core.types import DataClass, Duration, hours_of
+from components.core.spec import ServiceSpec
+from components.core.types import DataClass, hours_of
 
 _ROOT_HOURS = 10 * 8760
 _INTERMEDIATE_HOURS = 3 * 8760
-
-
-class CertificatePolicy(Spec):
-    """How long certificates live and when they are replaced."""
-
-    validity: Duration = "180d"
-    """Life of a service's or client's certificate. Default 180 days."""
-    renew_before: Duration = "60d"
-    """Time before its end from which the next `up` re-issues it. Default 60 days."""
 
 
 class Pki(pulumi.ComponentResource):
@@ -43,12 +35,11 @@ class Pki(pulumi.ComponentResource):
     def __init__(
         self, name: str, site: Site, policy: CertificatePolicy, owner: str, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        spec = ServiceSpec(
-            kind="pki", owner=owner, purpose="Certificate authority of the environment.", data_class=DataClass.RESTRICTED
-        )
+        purpose = "Certificate authority of the environment."
+        spec = ServiceSpec(kind="pki", owner=owner, purpose=purpose, data_class=DataClass.RESTRICTED)
         self.facts: dict[str, Any] = describe(spec, site, (), version="1", replicas=1, stateful=False)
         super().__init__("groundwork:security:Pki", name, self.facts, opts)
-        self._name, self._policy = name, policy
+        self._policy = policy
         root_key = self._key(f"{name}-root", self)
         root = tls.SelfSignedCert(
             f"{name}-root-certificate",

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from components.core.problems import ConfigError
     from stacks.pulumi_cli import Pulumi
 
 ROOT = Path(__file__).resolve().parent.parent
 SIMULATED = (
-    "This environment is on the embedded cluster: the API server, scheduler and controllers are real, nodes and pods are "
-    "simulated. Nothing listens at these addresses; name a cluster of your own in {file} to run it."
+    "This environment is on the embedded cluster: the API server, scheduler and controllers are real, nodes and pods "
+    "are simulated. Nothing listens at these addresses; name a cluster of your own in {file} to run it."
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -55,9 +56,9 @@ def touched(base: Annotated[str, typer.Argument(help="Commit or branch to compar
     from stacks.touched import touched as touched_environments
 
     command = ["git", "diff", "--name-only", f"{base}...HEAD"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise typer.BadParameter(f"{base} given; git says: {done.stderr.strip()}")
+        raise _mistake("base", f"{base} given; git says: {done.stderr.strip()}")
     typer.echo(json.dumps(touched_environments(done.stdout.splitlines(), _environments())))
 
 
@@ -82,14 +83,15 @@ def endpoints(stack: Stack) -> None:
 
 def main() -> None:
     """Entry point; a failed `pulumi` has spoken for itself and only its exit code is passed on."""
-    from stacks.pulumi_cli import PulumiFailed
+    from components.core.problems import ConfigError
+    from stacks.pulumi_cli import PulumiError
     from toolchain.errors import ToolchainError
 
     try:
         app()
-    except PulumiFailed as error:
+    except PulumiError as error:
         raise SystemExit(error.code) from None
-    except ToolchainError as error:
+    except (ConfigError, ToolchainError) as error:
         raise SystemExit(f"groundwork: {error}") from None
 
 
@@ -97,6 +99,12 @@ def _pulumi(stack: str) -> Pulumi:
     from stacks.pulumi_cli import Pulumi
 
     return Pulumi(stack, ROOT, typer.echo)
+
+
+def _mistake(path: str, text: str) -> ConfigError:
+    from components.core.problems import ConfigError, Problem
+
+    return ConfigError([Problem(path, text)])
 
 
 def _environments() -> list[str]:
@@ -110,11 +118,11 @@ def _settings(stack: str) -> dict[str, Any]:
 
     path = ROOT / f"Pulumi.{stack}.yaml"
     if not path.is_file():
-        raise typer.BadParameter(f"{stack} given; there is no {path.name}; allowed: {', '.join(_environments())}")
+        raise _mistake("environment", f"{stack} given; there is no {path.name}; allowed: {', '.join(_environments())}")
     try:
         content = YAML(typ="safe").load(path)
     except YAMLError as error:
-        raise typer.BadParameter(f"{path.name} is no valid YAML: {error}") from None
+        raise _mistake(path.name, f"no valid YAML: {error}") from None
     environment = content.get("config", {}).get("groundwork:environment") if isinstance(content, dict) else None
     return environment if isinstance(environment, dict) else {}
 

@@ -1,4 +1,4 @@
-"""Environment -> Platform: every service in dependency order, with an edge for each `uses`. Creates no resource itself."""
+"""Environment -> Platform: every service in dependency order, with an edge for each `uses`."""
 
 from dataclasses import dataclass
 from typing import Any

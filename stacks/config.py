@@ -45,12 +45,16 @@ def parse(name: str, environment: Any, services: Any) -> Environment:
     if problems or not base:
         raise ConfigError(problems)
     ordered = {service: specs[service] for service in deploy_order(specs)}
-    return Environment(name=name, services=ordered, **{field: getattr(base, field) for field in EnvironmentSpec.model_fields})
+    return Environment(
+        name=name, services=ordered, **{field: getattr(base, field) for field in EnvironmentSpec.model_fields}
+    )
 
 
 def _parse_environment(raw: Any) -> tuple[EnvironmentSpec | None, list[Problem]]:
     if not isinstance(raw, Mapping):
-        return None, [Problem(ENVIRONMENT, f"{_shape(raw)} given; needs a mapping with profile, cluster, placement, owner")]
+        return None, [
+            Problem(ENVIRONMENT, f"{_shape(raw)} given; needs a mapping with profile, cluster, placement, owner")
+        ]
     try:
         return EnvironmentSpec.model_validate(raw), []
     except ValidationError as error:
@@ -76,7 +80,7 @@ def _parse_service(name: str, raw: Any, environment: Mapping[str, Any]) -> tuple
 
 def _unknown_kind(kind: Any, written: bool) -> str:
     close = get_close_matches(str(kind), KINDS, n=1)
-    hint = f"did you mean {close[0]}?" if close else "set one of them" if written else "add `kind:` with one of them"
+    hint = f"did you mean {close[0]}?" if close else "set one of them." if written else "add `kind:` with one of them."
     return f"{kind} given; there is no such kind of service; {hint} Allowed: {', '.join(KINDS)}"
 
 

@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from components.core.certificates import CertificatePolicy
 from components.core.problems import WrongFields
 from components.core.site import Placement
 from components.core.spec import ServiceSpec, Spec
 from components.core.types import DataClass, Owner
-from components.pki import CertificatePolicy
 
 
 class ClusterSpec(Spec):
@@ -22,7 +22,7 @@ class ClusterSpec(Spec):
     """An existing storage class for every volume. Default: the environment makes its own from `provisioner`."""
     provisioner: str = ""
     """Volume provisioner of the environment's own storage class, such as ebs.csi.aws.com."""
-    storage_parameters: dict[str, str] = {}
+    storage_parameters: dict[str, str] = Field(default_factory=dict)
     """Parameters of that provisioner."""
     load_balancer: bool = False
     """Whether services of type LoadBalancer receive an address. Default no: reach the gateway by port-forward."""
@@ -32,7 +32,10 @@ class ClusterSpec(Spec):
         if bool(self.storage_class) == bool(self.provisioner):
             given = "both" if self.storage_class else "neither"
             raise WrongFields(
-                ("storage_class", f"{given} storage_class and provisioner given; set one: an existing class, or a provisioner")
+                (
+                    "storage_class",
+                    f"{given} storage_class and provisioner given; set one: an existing class, or a provisioner",
+                )
             )
         return self
 

@@ -41,7 +41,7 @@ def _unknown(name: str, used: str, known: Mapping[str, object]) -> str:
         return f"{used} given; a service can't use itself; remove it"
     others = sorted(set(known) - {name})
     close = get_close_matches(used, others, n=1)
-    hint = f"did you mean {close[0]}?" if close else "add it to services or remove it here"
+    hint = f"did you mean {close[0]}?" if close else "add it to services or remove it here."
     return f"{used} given; no service has that name; {hint} Allowed: {', '.join(others) or 'none'}"
 
 

@@ -1,5 +1,9 @@
 """The Pulumi program: load, compose, export. The only file that names every layer."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pulumi
 
 from components.core.problems import ConfigError
@@ -12,9 +16,12 @@ def run() -> None:
     """Deploy the environment of the current stack."""
     try:
         environment = load()
-        platform = compose(environment, target_of(environment))
+        with _shallow_stacks():
+            platform = compose(environment, target_of(environment))
     except ConfigError as error:
-        raise pulumi.RunError(f"the configuration of {pulumi.get_stack()} has errors, nothing was changed:\n{error}") from None
+        raise pulumi.RunError(
+            f"the configuration of {pulumi.get_stack()} has errors, nothing was changed:\n{error}"
+        ) from None
     export(platform)
 
 
@@ -23,3 +30,16 @@ def export(platform: Platform) -> None:
     pulumi.export("endpoints", platform.endpoints())
     pulumi.export("inventory", platform.inventory())
     pulumi.export("ca", platform.issuer.ca)
+
+
+@contextmanager
+def _shallow_stacks() -> Iterator[None]:
+    """The SDK stores the Python stack of every resource in state, which is written whole at each step: keep it short.
+
+    The limit counts from the innermost frame; six to eight of them are the SDK's own. Errors show their whole stack.
+    """
+    sys.tracebacklimit = 10
+    try:
+        yield
+    finally:
+        del sys.tracebacklimit

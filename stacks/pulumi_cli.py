@@ -6,6 +6,7 @@ Nothing here replaces what `pulumi` does; whoever prefers it plain calls it plai
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from toolchain.environment import environment
 _LOCK = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
 
 
-class PulumiFailed(Exception):
+class PulumiError(Exception):
     """`pulumi` ended with an error; it has said why itself. Bears its exit code."""
 
     def __init__(self, code: int) -> None:
@@ -33,6 +34,7 @@ class Pulumi:
     def __init__(self, stack: str, root: Path, say: Callable[[str], None]) -> None:
         self.stack = stack
         self._root = root
+        self._settings = root / f"Pulumi.{stack}.yaml"
         self.say = say
         self._env: Mapping[str, str] = {**os.environ, **environment()}
 
@@ -43,15 +45,18 @@ class Pulumi:
             self.say("The lock was left by a process that no longer exists; removing it and trying again.")
             subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=True)
             code, errors = self._stream(*args)
+        self._forget_salt()
         if code:
-            raise PulumiFailed(code)
+            raise PulumiError(code)
 
     def read(self, *args: str) -> Any:
-        """The JSON that a command prints. Raises PulumiFailed after showing its errors."""
-        done = subprocess.run(self._command(*args), cwd=self._root, env=self._env, capture_output=True, text=True)
+        """The JSON that a command prints. Raises PulumiError after showing its errors."""
+        done = subprocess.run(
+            self._command(*args), cwd=self._root, env=self._env, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             sys.stderr.write(done.stderr)
-            raise PulumiFailed(done.returncode)
+            raise PulumiError(done.returncode)
         return json.loads(done.stdout)
 
     def exists(self) -> bool:
@@ -60,14 +65,27 @@ class Pulumi:
         return any(entry["name"].split("/")[-1] == self.stack for entry in listed)
 
     def init(self) -> None:
-        """Create the stack. Its secrets provider is kept in state; the committed settings file stays as it is."""
+        """Create the stack. What protects its secrets is kept in state; the committed settings stay as they are."""
+        self._forget_salt()
         provider = os.environ.get("GROUNDWORK_SECRETS_PROVIDER", "default")
         with tempfile.TemporaryDirectory() as scratch:
-            (Path(scratch) / "Pulumi.yaml").write_bytes((self._root / "Pulumi.yaml").read_bytes())
+            for name in ("Pulumi.yaml", self._settings.name):
+                shutil.copy(self._root / name, scratch)
             command = ["pulumi", "stack", "init", self.stack, "--no-select", "--secrets-provider", provider]
-            done = subprocess.run(command, cwd=scratch, env=self._env)
+            done = subprocess.run(command, cwd=scratch, env=self._env, check=False)
         if done.returncode:
-            raise PulumiFailed(done.returncode)
+            raise PulumiError(done.returncode)
+
+    def _forget_salt(self) -> None:
+        """Pulumi notes the salt of a stack's key in its settings file. Unless the file holds a secret, state is enough.
+
+        Left there, it would belong to somebody else's stack, and "incorrect passphrase" would meet the next one.
+        """
+        text = self._settings.read_text()
+        if "secure:" not in text:
+            kept = re.sub(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", "", text, flags=re.MULTILINE)
+            if kept != text:
+                self._settings.write_text(kept)
 
     def _command(self, *args: str) -> list[str]:
         stack = [] if args[:2] == ("stack", "ls") else ["--stack", self.stack]

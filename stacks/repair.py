@@ -1,8 +1,8 @@
 """Repairs a stack's state after a killed run, so that the next `up` finds what the last one made.
 
 A killed `up` leaves operations pending: whether the object was made is not in state. Every Kubernetes object has a name
-of its own, so its id is known without asking; a refresh then keeps those that exist and drops those that don't. Resources
-that live in state alone (keys, passwords) are simply made again.
+of its own, so its id is known without asking; a refresh then keeps those that exist and drops those that don't. What
+lives in state alone (keys, passwords) is simply made again.
 """
 
 from __future__ import annotations

@@ -23,9 +23,7 @@ def target_of(environment: Environment) -> Target:
     """The target, ready to create on. Raises ConfigError where its cluster can't be found or does not answer."""
     cluster = cluster_of(environment)
     _dial(cluster)
-    return Kubernetes(
-        environment.name, environment.placement, environment.owner, environment.data_class.value, cluster
-    )
+    return Kubernetes(environment.name, environment.placement, environment.owner, environment.data_class.value, cluster)
 
 
 def cluster_of(environment: Environment) -> Cluster:
@@ -54,7 +52,11 @@ def cluster_of(environment: Environment) -> Cluster:
 
 def _dial(cluster: Cluster) -> None:
     """Fail early and plainly: the provider would report an unreachable cluster once per resource."""
-    start = "start it: python3 -m toolchain cluster start" if cluster.simulated else "check it with kubectl, or name another"
+    start = (
+        "start it: python3 -m toolchain cluster start"
+        if cluster.simulated
+        else "check it with kubectl, or name another"
+    )
     path = Path(cluster.kubeconfig)
     if not path.is_file():
         hint = start if cluster.simulated else "correct cluster.kubeconfig"

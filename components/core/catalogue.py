@@ -32,3 +32,11 @@ CATALOGUE = {
     "redis": Release("docker.io/library/redis", "8.10.1", "8.10.1-alpine"),
     "redis-exporter": Release("ghcr.io/oliver006/redis_exporter", "1.79.0", "v1.79.0"),
 }
+
+
+def image_version(reference: str) -> str:
+    """What tells versions of an image apart: its tag, or the beginning of its digest; fit for a label."""
+    name, _, digest = reference.partition("@sha256:")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    version = tag or (f"sha256-{digest[:12]}" if digest else "untagged")
+    return version[:63].strip("._-")

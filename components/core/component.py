@@ -57,8 +57,8 @@ class Component(pulumi.ComponentResource):
         super().__init__(self.token, name, self.facts, opts)
 
     @classmethod
-    def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
-        """Reasons why `spec` can't run there: (field, text) pairs, as in WrongFields. Called when the environment loads."""
+    def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:  # noqa: ARG003
+        """Why `spec` can't run there: (field, text) pairs, as in WrongFields. Asked when the environment loads."""
         return []
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -67,7 +67,9 @@ class Component(pulumi.ComponentResource):
 
     def bind(self, consumer: str) -> Binding:
         """What `consumer` receives for its `uses` edge to this service."""
-        raise NotImplementedError(f"services.{consumer}.uses: {self.name} ({self.spec.kind}) can't be used by a service")
+        raise NotImplementedError(
+            f"services.{consumer}.uses: {self.name} ({self.spec.kind}) can't be used by a service"
+        )
 
     def finish(self, **outputs: Any) -> None:
         """Close the component: register its facts and `outputs`, so that stack policies see them."""

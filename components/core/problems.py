@@ -1,4 +1,4 @@
-"""Errors in what a person wrote: all of them at once, each with path, value, what is allowed and the edit that fixes it.
+"""Errors in what a person wrote: all at once, each with path, value, what is allowed and the edit that fixes it.
 
 Turns pydantic's errors into that form. Knows no provider and reads nothing.
 """
@@ -6,7 +6,8 @@ Turns pydantic's errors into that form. Knows no provider and reads nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -55,7 +56,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], prefix: str) -> 
 
 
 def _problem(item: Mapping[str, Any], model: type[BaseModel], prefix: str) -> Problem:
-    location = [str(part) for part in item["loc"]]
+    location = [str(part) for part in item["loc"] if part != "[key]"]
     path = ".".join([prefix, *location])
     kind, given, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
@@ -66,7 +67,9 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel], prefix: str) -> Pr
         reason = str(context["error"])
         return Problem(path, reason if not location else f"{_shown(given)} given; {reason}")
     if kind in ("enum", "literal_error"):
-        return Problem(path, f"{_shown(given)} given; allowed: {context['expected']}{_closest(given, context['expected'])}")
+        return Problem(
+            path, f"{_shown(given)} given; allowed: {context['expected']}{_closest(given, context['expected'])}"
+        )
     return Problem(path, f"{_shown(given)} given; {item['msg'][0].lower()}{item['msg'][1:]}{_meaning(location, model)}")
 
 
@@ -76,7 +79,7 @@ def _unknown_key(location: Sequence[str], model: type[BaseModel]) -> str:
         return "unknown key; remove it"
     names = sorted(owner.model_fields)
     close = get_close_matches(location[-1], names, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else "remove it"
+    hint = f"did you mean `{close[0]}`?" if close else "remove it."
     return f"unknown key; {hint} Allowed: {', '.join(names)}"
 
 
@@ -93,14 +96,26 @@ def _meaning(location: Sequence[str], model: type[BaseModel]) -> str:
 
 
 def _model_at(location: Sequence[str], model: type[BaseModel]) -> type[BaseModel] | None:
-    """The model that owns the field at `location`, or None where the path leaves models (lists, unions)."""
+    """The model that owns the field at `location`, or None where the path leads to no model."""
+    found: Any = model
     for part in location:
-        field = model.model_fields.get(part)
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        if get_origin(found) is tuple:
+            found = _without_none(get_args(found)[0])
+        elif _is_model(found) and part in found.model_fields:
+            found = _without_none(found.model_fields[part].annotation)
+        else:
             return None
-        model = annotation
-    return model
+    return found if _is_model(found) else None
+
+
+def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _without_none(annotation: Any) -> Any:
+    """`X` for `X | None`."""
+    members = [member for member in get_args(annotation) if member is not NoneType]
+    return members[0] if isinstance(annotation, UnionType) and len(members) == 1 else annotation
 
 
 def _shown(value: object) -> str:

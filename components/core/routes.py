@@ -91,7 +91,7 @@ def route_problems(routes: Sequence[Route]) -> Iterator[tuple[str, str]]:
     first: dict[str, int] = {}
     for index, route in enumerate(routes):
         if route.path in first:
-            text = f"{route.path} given; routes.{first[route.path]} has it already; a path has one route: remove one of them"
+            text = f"{route.path} given; routes.{first[route.path]} has this path already; remove one of the two"
             yield f"routes.{index}.path", text
         first.setdefault(route.path, index)
         if route.strip_prefix and route.path == "/":

@@ -32,7 +32,7 @@ class Target(Protocol):
     def realise(
         self, parent: Any, workload: Workload, secrets: Mapping[str, pulumi.Input[str]]
     ) -> list[pulumi.Resource]:
-        """Create everything the workload needs below the component `parent`. `secrets`: the content of each of its slots.
+        """Create everything the workload needs below the component `parent`. `secrets`: content of each of its slots.
 
         Raises KeyError where a slot has no content.
         """

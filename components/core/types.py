@@ -41,15 +41,21 @@ def _network(value: str) -> str:
 
 DnsLabel = Annotated[
     str,
-    AfterValidator(_matching(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "2 to 40 of a-z, 0-9 and '-', starting with a letter")),
+    AfterValidator(
+        _matching(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "2 to 40 of a-z, 0-9 and '-', starting with a letter")
+    ),
 ]
 Fqdn = Annotated[
     str,
-    AfterValidator(_matching(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", "a lower-case DNS name such as api.example.com")),
+    AfterValidator(
+        _matching(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", "a lower-case DNS name such as api.example.com")
+    ),
 ]
 Region = Annotated[str, AfterValidator(_matching(r"[a-z]{2,}(-[a-z0-9]+)+", "a region name such as eu-central-1"))]
 Port = Annotated[int, Field(ge=1024, le=65535)]
-Owner = Annotated[str, AfterValidator(_matching(r"([a-z][a-z0-9]*([.-][a-z0-9]+)*)?", "a team or person such as team-data"))]
+Owner = Annotated[
+    str, AfterValidator(_matching(r"([a-z][a-z0-9]*([.-][a-z0-9]+)*)?", "a team or person such as team-data"))
+]
 ImageRef = Annotated[
     str,
     AfterValidator(
@@ -69,7 +75,9 @@ Storage = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*(Mi|Gi|Ti)", "a s
 Duration = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*[smhd]", "a time such as 30s, 15m, 12h or 90d"))]
 UrlPath = Annotated[
     str,
-    AfterValidator(_matching(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", "a path such as / or /api/v1, without a slash at its end")),
+    AfterValidator(
+        _matching(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", "a path such as / or /api/v1, no slash at its end")
+    ),
 ]
 Cidr = Annotated[str, AfterValidator(_network)]
 EnvName = Annotated[str, AfterValidator(_matching(r"[A-Z_][A-Z0-9_]*", "an upper-case name such as LOG_LEVEL"))]

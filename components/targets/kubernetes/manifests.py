@@ -1,4 +1,4 @@
-"""Workload -> Kubernetes manifests, as plain data: what golden files show and what is deployed are the same thing. Pure."""
+"""Workload -> Kubernetes manifests, as plain data: golden files show exactly what is deployed. Pure."""
 
 import hashlib
 import json
@@ -31,7 +31,11 @@ def render_workload(
     if workload.files:
         manifests["config"] = {**_head("v1", "ConfigMap", meta), "data": _config_data(workload)}
     if workload.slots:
-        manifests["secret"] = {**_head("v1", "Secret", meta), "type": "Opaque", "data": dict.fromkeys(workload.slots, "")}
+        manifests["secret"] = {
+            **_head("v1", "Secret", meta),
+            "type": "Opaque",
+            "data": dict.fromkeys(workload.slots, ""),
+        }
     if any(listener.service for listener in workload.listeners):
         manifests["service"] = {**_head("v1", "Service", meta), "spec": _service(workload, load_balancer)}
     if workload.stateful or workload.headless:
@@ -55,7 +59,9 @@ def _head(api_version: str, kind: str, meta: Manifest) -> Manifest:
 def _config_data(workload: Workload) -> dict[str, str]:
     data = {basename(file.path): file.content for file in workload.files}
     if len(data) != len(workload.files):
-        raise ValueError(f"{workload.name}: two configuration files share a name: {sorted(f.path for f in workload.files)}")
+        raise ValueError(
+            f"{workload.name}: two configuration files share a name: {sorted(f.path for f in workload.files)}"
+        )
     return data
 
 
@@ -77,7 +83,7 @@ def _service(workload: Workload, load_balancer: bool) -> Manifest:
 
 
 def _peers(workload: Workload) -> Manifest:
-    """Stateful instances find one another before they are ready, or a quorum could never form; clients see the ready ones."""
+    """Stateful instances find one another before they are ready, or no quorum could form; clients see ready ones."""
     return {
         "type": "ClusterIP",
         "clusterIP": "None",
@@ -105,7 +111,9 @@ def _set(
     annotations = {f"{DOMAIN}/config-hash": config_hash(workload)} if workload.files else {}
     spec: Manifest = {
         "selector": instance_selector(workload.name),
-        "template": pod_template(workload, placement, {**labels, "app.kubernetes.io/version": workload.version}, annotations),
+        "template": pod_template(
+            workload, placement, {**labels, "app.kubernetes.io/version": workload.version}, annotations
+        ),
     }
     if not workload.autoscale:
         # An autoscaled Deployment leaves its size to the autoscaler; naming it here would undo scaling at each update.

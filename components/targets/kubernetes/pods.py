@@ -97,7 +97,8 @@ def _directories(workload: Workload) -> dict[str, str]:
 
 def _mounts(workload: Workload) -> list[Manifest]:
     files: list[Manifest] = [
-        {"name": volume, "mountPath": directory, "readOnly": True} for directory, volume in _directories(workload).items()
+        {"name": volume, "mountPath": directory, "readOnly": True}
+        for directory, volume in _directories(workload).items()
     ]
     volumes: list[Manifest] = [{"name": v.name, "mountPath": v.path} for v in workload.volumes]
     return files + volumes + [{"name": s.name, "mountPath": s.path} for s in workload.scratch]

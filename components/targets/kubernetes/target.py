@@ -13,8 +13,8 @@ from typing import Any, Self
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.core.component import Component
 from components.core.bindings import Instances
+from components.core.component import Component
 from components.core.site import Names, Placement
 from components.core.workload import Workload
 from components.targets.kubernetes.cluster import Cluster
@@ -95,15 +95,26 @@ class Kubernetes:
             depends_on=[self._namespace, *(self._after if serves else ())],
             deleted_with=self._namespace,
         )
+        if manifest["kind"] == "Service" and not self._awaits_address(manifest):
+            # Its pods are waited for already; the provider would only let ten seconds pass.
+            manifest = _annotated(manifest, "pulumi.com/skipAwait", "true")
         resource = _construct(name, manifest, options)
         if serves:
             self._serving.setdefault(parent.name, []).append(resource)
         return resource
 
+    def _awaits_address(self, service: Manifest) -> bool:
+        spec: Any = service["spec"]
+        return bool(spec["type"] == "LoadBalancer") and not self.cluster.simulated
+
     def _create_namespace(self) -> pulumi.Resource:
         level = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
         labels = {**self._labels, **level}
-        manifest: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
+        manifest: Manifest = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": self.namespace, "labels": labels},
+        }
         return _construct("namespace", manifest, pulumi.ResourceOptions(provider=self._provider))
 
     def _create_default_deny(self) -> None:
@@ -176,6 +187,11 @@ def _digest(content: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[str]:
     """A short digest of all secrets together, by which pods restart when one changes. It reveals none of them."""
     values = pulumi.Output.all(*(content[slot] for slot in sorted(content)))
     return pulumi.Output.unsecret(values.apply(lambda v: hashlib.sha256("\0".join(v).encode()).hexdigest()[:16]))
+
+
+def _annotated(manifest: Manifest, key: str, value: str) -> Manifest:
+    meta: Any = manifest["metadata"]
+    return {**manifest, "metadata": {**meta, "annotations": {**meta.get("annotations", {}), key: value}}}
 
 
 def _annotate_pods(manifest: Manifest, key: str, value: pulumi.Output[str]) -> None:
