@@ -1,0 +1,113 @@
+"""The version table, the Go modules, the Python project and the lock file say the same."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from toolchain import pins
+from toolchain.paths import checkout, modules
+from toolchain.pins import TOOLS
+from toolchain.tool import Platform, Recipe, Tool
+
+RECIPES = [recipe for tool in TOOLS for recipe in tool.recipes]
+PYTHON = {
+    "pulumi": pins.PULUMI,
+    "pulumi-kubernetes": pins.KUBERNETES_PROVIDER,
+    "pulumi-random": pins.RANDOM_PROVIDER,
+    "pulumi-tls": pins.TLS_PROVIDER,
+}
+
+
+def go_mod(recipe: Recipe) -> str:
+    return (modules() / recipe.module / "go.mod").read_text(encoding="utf-8")
+
+
+def locked() -> dict[str, list[str]]:
+    """Each requirement line of the lock file with its hashes."""
+    text = (checkout() / "requirements.lock").read_text(encoding="utf-8")
+    entries = [line.strip() for line in text.replace("\\\n", "").splitlines() if line.strip()]
+    return {entry.split(" --hash")[0].strip(): re.findall(r"--hash=(\S+)", entry) for entry in entries}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.module)
+def test_every_module_requires_exactly_the_pinned_versions(recipe: Recipe) -> None:
+    required = dict(re.findall(r"^\s*(?:require )?(\S+\.\S+/\S+) (v\S+)", go_mod(recipe), re.MULTILINE))
+
+    assert recipe.requires.items() <= required.items()
+    assert (modules() / recipe.module / "go.sum").stat().st_size > 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.module)
+def test_every_copied_file_comes_from_a_pinned_module(recipe: Recipe) -> None:
+    assert {copy.module for copy in (*recipe.inputs, *recipe.scripts)} <= set(recipe.requires)
+
+
+def test_kubernetes_staging_modules_have_the_version_of_the_release() -> None:
+    staging = set(re.findall(r"=> k8s\.io/\S+ (v\S+)", go_mod(pins.KUBERNETES_TOOL.recipes[0])))
+
+    assert staging == {"v0." + pins.KUBERNETES.split(".", 1)[1]}
+
+
+def test_every_module_folder_belongs_to_a_tool_or_holds_definitions() -> None:
+    folders = {path.name for path in modules().iterdir() if path.is_dir()}
+
+    assert {recipe.module for recipe in RECIPES} == folders - {"crds"}
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_a_build_gives_the_binaries_of_the_release(tool: Tool) -> None:
+    made = [name for recipe in tool.recipes for name in recipe.binaries]
+    copied = [copy.pattern.rsplit("/", 1)[-1] for recipe in tool.recipes for copy in recipe.scripts]
+
+    assert sorted([*made, *copied]) == sorted(tool.binaries())
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_every_release_address_is_complete_and_encrypted(tool: Tool) -> None:
+    for asset in tool.release.assets:
+        for url in (asset.url, asset.checksums):
+            filled = Platform("linux", "amd64").fill(url, tool.version)
+            assert filled.startswith("https://")
+            assert tool.version in filled
+            assert "{" not in filled
+
+
+def test_the_python_packages_have_the_versions_of_the_plugins() -> None:
+    project = tomllib.loads((checkout() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert {f"{name}=={version}" for name, version in PYTHON.items()} <= set(project["dependencies"])
+    assert {f"{name}=={version}" for name, version in PYTHON.items()} <= set(locked())
+
+
+def test_every_dependency_of_the_project_is_locked() -> None:
+    project = tomllib.loads((checkout() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = {re.split(r"[\[<>=~!; ]", name, maxsplit=1)[0].lower().replace(".", "-") for name in names}
+
+    assert wanted <= {entry.split("==")[0] for entry in locked()}
+
+
+def test_every_locked_requirement_has_an_exact_version_and_hashes() -> None:
+    entries = locked()
+
+    assert len(entries) > 50
+    for entry, hashes in entries.items():
+        assert re.match(r"[a-z0-9-]+==[^ ]+( ; .+)?$", entry), entry
+        assert hashes, entry
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes), entry
+
+
+def test_what_is_locked_bears_no_address() -> None:
+    """Where packages come from is the client's setting; a lock file says which, not where."""
+    modules_locked = [path for path in modules().rglob("go.*") if path.suffix in (".mod", ".sum")]
+    for file in [checkout() / "requirements.lock", *modules_locked]:
+        assert "://" not in file.read_text(encoding="utf-8"), file
+
+
+def test_releases_come_from_those_who_make_them() -> None:
+    table = (checkout() / "toolchain" / "pins.py").read_text(encoding="utf-8")
+    hosts = set(re.findall(r"https://([^/]+)/", table))
+    assert hosts == {"api.github.com", "dl.k8s.io", "get.pulumi.com", "github.com"}
