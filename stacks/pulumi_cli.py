@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from toolchain.environment import environment
+from toolchain.processes import program
 
 _LOCK = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
 
@@ -104,15 +105,7 @@ class Pulumi:
         return process.wait(), "".join(kept)
 
     def _lock_is_stale(self, errors: str) -> bool:
+        """Whether each lock is of a `pulumi` on this machine that no longer runs."""
         holders = list(_LOCK.finditer(errors))
-        return bool(holders) and all(h["host"] == socket.gethostname() and not _alive(int(h["pid"])) for h in holders)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        here = socket.gethostname()
+        return bool(holders) and all(h["host"] == here and program(int(h["pid"])) != "pulumi" for h in holders)
