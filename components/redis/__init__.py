@@ -1,0 +1,113 @@
+"""Redis for one of four roles: cache, queue, session or pub/sub; single, or replicated with Sentinel.
+
+One plan serves every target: peers find one another by the names the target hands out. It deliberately offers no
+cluster mode (sharding) and no plaintext port.
+"""
+
+import pulumi
+import pulumi_random as random
+
+from components.core.bindings import Binding, Endpoint, Reach
+from components.core.component import Component, Context
+from components.redis import render
+from components.redis.plan import RedisPlan, plan_redis
+from components.redis.spec import RedisSpec, Role
+
+__all__ = ["Redis", "RedisSpec", "Role"]
+
+
+class Redis(Component):
+    """A Redis with a user, a password and a client certificate for each service that uses it.
+
+    Example:
+        spec = RedisSpec(kind="redis", owner="team-data", role="cache")
+        cache = Redis("cache", spec, context)
+        binding = cache.bind("api")
+    """
+
+    spec_type = RedisSpec
+    token = "groundwork:data:Redis"  # noqa: S105 (a type token)
+
+    def __init__(
+        self, name: str, spec: RedisSpec, context: Context, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        plan = plan_redis(name, spec, context.site)
+        self.stateful = spec.durable
+        super().__init__(
+            name,
+            spec,
+            context,
+            listeners=plan.workload.listeners,
+            version=plan.workload.version,
+            replicas=spec.replicas,
+            opts=opts,
+        )
+        self._plan = plan
+        self._ttl_seconds = spec.ttl_seconds
+        self._passwords = {user.name: self._password(user.name) for user in plan.users}
+        self._bindings: dict[str, Binding] = {}
+        context.target.realise(self, plan.workload, self._secrets())
+        self.finish(host=plan.host)
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The servers, and the Sentinels where it is replicated."""
+        protocols = ("rediss", "redis-sentinel")
+        return tuple(
+            Endpoint(self.name, self._plan.host, port, protocol, "mutual")
+            for port, protocol in zip(self._plan.ports, protocols, strict=False)
+        )
+
+    def bind(self, consumer: str) -> Binding:
+        """Settings, password and client certificate of one consumer; the same ones each time.
+
+        Where it is replicated, HOST reaches any instance, of which only the master takes writes: clients ask the
+        SENTINELS, with the same user and password, who is master of SENTINEL_MASTER. For the same reason there is a
+        `url` file only where it is single. Raises KeyError for a service that doesn't list it under `uses`.
+        """
+        if consumer not in self._bindings:
+            self._bindings[consumer] = self._bind(consumer)
+        return self._bindings[consumer]
+
+    def _bind(self, consumer: str) -> Binding:
+        plan, password = self._plan, self._passwords[consumer]
+        files: dict[str, pulumi.Input[str]] = {
+            "password": password,
+            **self.context.issuer.client(consumer, self.name, self).files(),
+        }
+        if not plan.replicated:
+            files["url"] = pulumi.Output.concat(f"rediss://{consumer}:", password, f"@{plan.host}:{render.PORT}/0")
+        return Binding(
+            endpoint=self.endpoints()[0],
+            settings=self._settings(plan, consumer),
+            files=files,
+            reach=(Reach(self.name, plan.ports),),
+        )
+
+    def _settings(self, plan: RedisPlan, consumer: str) -> dict[str, str]:
+        settings = {"HOST": plan.host, "PORT": str(render.PORT), "USERNAME": consumer, "TLS": "mutual"}
+        if self._ttl_seconds:
+            settings["TTL_SECONDS"] = str(self._ttl_seconds)
+        if plan.replicated:
+            settings["SENTINELS"] = ",".join(f"{peer}:{render.SENTINEL_PORT}" for peer in plan.peers)
+            settings["SENTINEL_MASTER"] = self.name
+            settings["SENTINEL_USERNAME"] = consumer
+        return settings
+
+    def _password(self, user: str) -> pulumi.Output[str]:
+        password = random.RandomPassword(
+            self.child(f"password-{user}"), length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
+        )
+        return pulumi.Output.secret(password.result)
+
+    def _secrets(self) -> dict[str, pulumi.Input[str]]:
+        """Content of every secret file. Consumers are in the access lists by the hash of their password only."""
+        users = self._plan.users
+        passwords = pulumi.Output.all(**self._passwords)
+        certificate = self.context.issuer.server(self.name, self._plan.certificate_hosts, self)
+        return {
+            **certificate.files(),
+            **{f"{user}.password": password for user, password in self._passwords.items()},
+            "users.acl": passwords.apply(lambda p: render.render_acl(users, p, of_sentinel=False)),
+            "sentinel-users.acl": passwords.apply(lambda p: render.render_acl(users, p, of_sentinel=True)),
+            "exporter.json": self._passwords[render.MONITOR].apply(render.render_exporter_passwords),
+        }

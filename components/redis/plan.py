@@ -1,0 +1,156 @@
+"""RedisSpec -> the workload of a Redis and the facts its consumers get. Pure: the same on every target."""
+
+from dataclasses import dataclass
+
+from components.core.bindings import Reach
+from components.core.catalogue import CATALOGUE
+from components.core.problems import ConfigError, Problem
+from components.core.site import Site, peer_hosts
+from components.core.types import bytes_of
+from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
+from components.redis import render
+from components.redis.render import ETC, METRICS_PORT, PORT, SENTINEL_PORT, User
+from components.redis.spec import RedisSpec
+
+_UID = 999
+"""Of the user `redis` in the image, on Alpine and on Debian."""
+_CERTIFICATE = ("ca.crt", "tls.crt", "tls.key")
+
+
+@dataclass(frozen=True)
+class RedisPlan:
+    """Everything that follows from a spec and its surroundings."""
+
+    workload: Workload
+    host: str
+    """Name that reaches any instance."""
+    peers: tuple[str, ...]
+    """Full host name of every instance."""
+    users: tuple[User, ...]
+    """Everyone with a password: the servers' own users first, then one per consumer."""
+    ports: tuple[int, ...]
+    """What consumers connect to."""
+
+    @property
+    def replicated(self) -> bool:
+        """Whether Sentinels choose the master."""
+        return self.workload.replicas > 1
+
+    @property
+    def certificate_hosts(self) -> tuple[str, ...]:
+        """Every name the servers are dialled by; `localhost` is for the probes and the exporter beside them."""
+        return (self.host, self.workload.name, *self.peers, "localhost")
+
+
+def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:
+    """Plan a Redis. Raises ConfigError where a consumer has a name that Redis reserves."""
+    consumers = site.consumers_of(name)
+    if "default" in consumers:
+        raise ConfigError(
+            [Problem("services.default", "Redis reserves the user name default; give the service another name")]
+        )
+    replicated = spec.replicas > 1
+    ports = (PORT, SENTINEL_PORT) if replicated else (PORT,)
+    internal = render.internal_users(replicated)
+    peers = peer_hosts(site.names, name, spec.replicas)
+    workload = Workload(
+        name=name,
+        kind="redis",
+        version=CATALOGUE["redis"].version,
+        containers=(_server(spec), *([_sentinel()] if replicated else []), _exporter()),
+        owner=spec.owner,
+        data_class=spec.data_class,
+        uid=_UID,
+        replicas=spec.replicas,
+        stateful=True,
+        files=_files(name, spec, site.names.peer_suffix(name), peers),
+        secrets=_secrets(internal, replicated),
+        volumes=(Volume("data", render.DATA, spec.storage),) if spec.storage else (),
+        scratch=() if spec.storage else (_scratch(spec),),
+        callers=tuple(Reach(consumer, ports) for consumer in consumers),
+        peers=ports if replicated else (),
+        parallel_start=replicated,
+        grace_seconds=60,
+    )
+    users = (*internal, *(render.consumer_user(consumer, spec.role, replicated) for consumer in consumers))
+    return RedisPlan(workload, site.names.host(name), peers, users, ports)
+
+
+def _server(spec: RedisSpec) -> Container:
+    return Container(
+        name="redis",
+        image=CATALOGUE["redis"].reference,
+        command=("/bin/sh", f"{ETC}/start.sh", "redis"),
+        cpu=spec.resources.cpu,
+        memory=spec.resources.memory,
+        readiness=_probe("redis-ready", period=5),
+        liveness=_probe("redis-alive", period=10, failures=6),
+        startup=_probe("redis-alive", period=3, failures=200),
+        listeners=(Listener("redis", PORT, "redis", "mutual"),),
+    )
+
+
+def _sentinel() -> Container:
+    return Container(
+        name="sentinel",
+        image=CATALOGUE["redis"].reference,
+        command=("/bin/sh", f"{ETC}/start.sh", "sentinel"),
+        cpu="20m",
+        memory="64Mi",
+        readiness=_probe("sentinel-ready", period=5),
+        liveness=_probe("sentinel-alive", period=10, failures=6),
+        startup=_probe("sentinel-alive", period=3, failures=40),
+        listeners=(Listener("sentinel", SENTINEL_PORT, "redis", "mutual"),),
+    )
+
+
+def _exporter() -> Container:
+    """redis_exporter's README, "Command line flags". CONFIG is off: its reply holds the replication password."""
+    return Container(
+        name="exporter",
+        image=CATALOGUE["redis-exporter"].reference,
+        cpu="20m",
+        memory="64Mi",
+        readiness=Probe(path="/health", port=METRICS_PORT),
+        liveness=Probe(path="/", port=METRICS_PORT, period=30, failures=5),
+        env={
+            "REDIS_ADDR": f"rediss://localhost:{PORT}",
+            "REDIS_USER": render.MONITOR,
+            "REDIS_PASSWORD_FILE": f"{ETC}/exporter.json",
+            "REDIS_EXPORTER_CONFIG_COMMAND": "-",
+            "REDIS_EXPORTER_TLS_CA_CERT_FILE": f"{ETC}/ca.crt",
+            "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE": f"{ETC}/tls.crt",
+            "REDIS_EXPORTER_TLS_CLIENT_KEY_FILE": f"{ETC}/tls.key",
+            "REDIS_EXPORTER_TLS_SERVER_CERT_FILE": f"{ETC}/tls.crt",
+            "REDIS_EXPORTER_TLS_SERVER_KEY_FILE": f"{ETC}/tls.key",
+            "REDIS_EXPORTER_TLS_SERVER_MIN_VERSION": "TLS1.3",
+        },
+        listeners=(Listener("metrics", METRICS_PORT, "https", "server", service=False),),
+    )
+
+
+def _probe(check: str, period: int, failures: int = 3) -> Probe:
+    return Probe(command=("/bin/sh", f"{ETC}/probe.sh", check), period=period, timeout=5, failures=failures)
+
+
+def _files(name: str, spec: RedisSpec, suffix: str, peers: tuple[str, ...]) -> tuple[File, ...]:
+    content = {
+        "redis.conf": render.render_redis_conf(spec),
+        "settings.sh": render.render_settings(name, spec, suffix, peers),
+        **{script: render.render_script(script) for script in render.SCRIPTS},
+    }
+    if spec.replicas > 1:
+        content["sentinel.conf"] = render.render_sentinel_conf(name)
+    return tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items()))
+
+
+def _secrets(internal: tuple[User, ...], replicated: bool) -> tuple[SecretFile, ...]:
+    names = [*_CERTIFICATE, "users.acl", "exporter.json", *(f"{user.name}.password" for user in internal)]
+    if replicated:
+        names.append("sentinel-users.acl")
+    return tuple(SecretFile(f"{ETC}/{name}", name) for name in sorted(names))
+
+
+def _scratch(spec: RedisSpec) -> Scratch:
+    """Room for the configuration and for one full copy that a replica receives."""
+    return Scratch("data", render.DATA, f"{bytes_of(spec.resources.memory) // 2**20 + 16}Mi")

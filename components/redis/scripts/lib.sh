@@ -1,0 +1,28 @@
+# What start.sh and probe.sh share. POSIX sh; needs redis-cli, timeout, sort, head, sha1sum.
+. /etc/redis/settings.sh
+tls="--tls --cacert /etc/redis/ca.crt --cert /etc/redis/tls.crt --key /etc/redis/tls.key"
+
+password() { cat "/etc/redis/$1.password"; }
+
+# ask USER HOST PORT <commands: the replies. The password goes through a pipe, so no process list shows it.
+ask() {
+  { printf 'AUTH %s %s\n' "$1" "$(password "$1")"; cat; } |
+    timeout 3 redis-cli $tls -h "$2" -p "$3" 2>/dev/null | tail -n +2
+}
+
+# views: the master as each Sentinel that answers sees it, the newest configuration first: "EPOCH FLAGS HOST" a line.
+views() {
+  for peer in $PEERS; do
+    printf 'SENTINEL MASTER %s\n' "$NAME" | ask gw_sentinel "$peer" 26379 | {
+      host=
+      while read -r key && read -r value; do
+        case $key in
+          ip) host=$value ;;
+          flags) flags=$value ;;
+          config-epoch) epoch=$value ;;
+        esac
+      done
+      if [ -n "$host" ]; then echo "$epoch $flags $host"; fi
+    }
+  done | sort -rn
+}

@@ -1,0 +1,197 @@
+"""The component: what it declares, what it hands to consumers, and where secrets are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.core.bindings import Binding, Certificate
+from components.core.component import Context
+from components.core.site import Site
+from components.core.target import Target
+from components.core.workload import Workload
+from components.redis import Redis, RedisSpec
+from tests.support.recording import Recorded, run
+from tests.support.redis import NAMES, PLACEMENT, spec_of
+
+Checks = Callable[[Redis, "Surroundings"], None]
+
+
+class Surroundings:
+    """A target and an issuer that keep what they are asked for."""
+
+    kind = "kubernetes"
+    names = NAMES
+
+    def __init__(self) -> None:
+        self.workloads: list[Workload] = []
+        self.secrets: dict[str, pulumi.Input[str]] = {}
+        self.certificates: list[tuple[str, ...]] = []
+
+    def following(self, services: object) -> Surroundings:
+        return self
+
+    def realise(self, parent: Any, workload: Workload, secrets: Any) -> list[pulumi.Resource]:
+        self.workloads.append(workload)
+        self.secrets = dict(secrets)
+        return []
+
+    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
+        self.certificates.append((service, *hosts))
+        return self._certificate(service)
+
+    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
+        self.certificates.append((consumer, service))
+        return self._certificate(f"{consumer}-{service}")
+
+    def _certificate(self, name: str) -> Certificate:
+        return Certificate(*(pulumi.Output.secret(f"({part} {name})") for part in ("ca", "chain", "key")))
+
+
+def declare(spec: RedisSpec, check: Checks, *consumers: str) -> list[Recorded]:
+    """Declare a Redis named `store` and check it while outputs can still be read."""
+
+    def program() -> None:
+        around = Surroundings()
+        target: Target = around
+        context = Context(Site("test", PLACEMENT, NAMES, {"store": consumers}), target, around)
+        check(Redis("store", spec, context), around)
+
+    return run(program)
+
+
+def reads(value: pulumi.Input[Any], check: Callable[[Any], None]) -> None:
+    """Check the value of an output; a failure fails the test."""
+    output = pulumi.Output.from_input(value)
+    pulumi.export(f"checked-{id(output)}", output.apply(check))
+
+
+def same(expected: object) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        assert value == expected
+
+    return check
+
+
+async def secrecy(slot: str, content: pulumi.Input[str]) -> str:
+    return f"{slot} is secret: {await pulumi.Output.from_input(content).is_secret()}"
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_every_slot_has_content_and_that_content_is_secret(replicas: int) -> None:
+    def check(store: Redis, around: Surroundings) -> None:
+        (workload,) = around.workloads
+        assert set(workload.slots) <= set(around.secrets)
+        for slot in workload.slots:
+            reads(secrecy(slot, around.secrets[slot]), same(f"{slot} is secret: True"))
+
+    declare(spec_of("queue", replicas=replicas), check, "api")
+
+
+def test_a_consumer_of_a_single_redis_gets_a_url() -> None:
+    def check(store: Redis, around: Surroundings) -> None:
+        binding = store.bind("api")
+        assert dict(binding.settings) == {
+            "HOST": "store.groundwork-test.svc",
+            "PORT": "6379",
+            "USERNAME": "api",
+            "TLS": "mutual",
+            "TTL_SECONDS": "1800",
+        }
+        assert set(binding.files) == {"password", "url", "ca.crt", "tls.crt", "tls.key"}
+        url = "rediss://api:(password store-password-api)@store.groundwork-test.svc:6379/0"
+        reads(binding.files["url"], same(url))
+        reads(binding.files["tls.crt"], same("(chain api-store)"))
+        assert binding.reach[0].ports == (6379,)
+
+    declare(spec_of("cache"), check, "api")
+
+
+def test_a_consumer_of_a_replicated_redis_asks_the_sentinels() -> None:
+    def check(store: Redis, around: Surroundings) -> None:
+        binding = store.bind("api")
+        peers = [f"store-{index}.store-peers.groundwork-test.svc:26379" for index in range(3)]
+        assert binding.settings["SENTINELS"].split(",") == peers
+        assert (binding.settings["SENTINEL_MASTER"], binding.settings["SENTINEL_USERNAME"]) == ("store", "api")
+        assert "TTL_SECONDS" not in binding.settings
+        assert "url" not in binding.files, "a fixed address would reach replicas, which refuse writes"
+        assert binding.reach[0].ports == (6379, 26379)
+        assert [endpoint.url for endpoint in store.endpoints()] == [
+            "rediss://store.groundwork-test.svc:6379",
+            "redis-sentinel://store.groundwork-test.svc:26379",
+        ]
+
+    declare(spec_of("queue", replicas=3), check, "api")
+
+
+def test_binding_twice_makes_nothing_twice() -> None:
+    bound: list[Binding] = []
+
+    def check(store: Redis, around: Surroundings) -> None:
+        bound.extend((store.bind("api"), store.bind("api")))
+        assert around.certificates.count(("api", "store")) == 1
+        with pytest.raises(KeyError):
+            store.bind("stranger")
+
+    recorded = declare(spec_of("cache"), check, "api")
+    assert bound[0] is bound[1]
+    passwords = sorted(r.name for r in recorded if r.type == "random:index/randomPassword:RandomPassword")
+    assert passwords == ["store-password-api", "store-password-gw_monitor"]
+
+
+def test_a_consumers_password_is_in_the_access_list_by_its_hash() -> None:
+    def check(store: Redis, around: Surroundings) -> None:
+        def hashed(text: str) -> None:
+            assert "user api on #" in text
+            assert "(password store" not in text
+
+        assert "api.password" not in around.workloads[0].slots
+        reads(around.secrets["users.acl"], hashed)
+        reads(
+            around.secrets["exporter.json"],
+            same(json.dumps({"rediss://gw_monitor@localhost:6379": "(password store-password-gw_monitor)"})),
+        )
+
+    declare(spec_of("session"), check, "api")
+
+
+def test_no_secret_is_outside_the_secret_files() -> None:
+    def check(store: Redis, around: Surroundings) -> None:
+        (workload,) = around.workloads
+        assert "(password store" not in repr(workload)
+        assert "(key store" not in repr(workload)
+
+    recorded = declare(spec_of("queue", replicas=3), check, "api")
+    facts = next(r.inputs for r in recorded if r.type == "groundwork:data:Redis")
+    assert "(password store" not in json.dumps(facts, default=str)
+
+
+@pytest.mark.parametrize(
+    ("role", "stateful"), [("queue", True), ("session", True), ("cache", False), ("pubsub", False)]
+)
+def test_its_facts_say_what_it_is(role: str, stateful: bool) -> None:
+    recorded = declare(spec_of(role, replicas=3), lambda store, around: None, "api")
+    facts = next(r.inputs for r in recorded if r.type == "groundwork:data:Redis")
+    assert (facts["replicas"], facts["stateful"], facts["kind"]) == (3, stateful, "redis")
+    assert {listener["name"]: listener["tls"] for listener in facts["listeners"]} == {
+        "redis": "mutual",
+        "sentinel": "mutual",
+        "metrics": "server",
+    }
+
+
+def test_its_certificate_covers_every_name_it_is_dialled_by() -> None:
+    def check(store: Redis, around: Surroundings) -> None:
+        assert around.certificates[0] == (
+            "store",
+            "store.groundwork-test.svc",
+            "store",
+            *(f"store-{index}.store-peers.groundwork-test.svc" for index in range(3)),
+            "localhost",
+        )
+
+    declare(spec_of("queue", replicas=3), check, "api")
