@@ -1,0 +1,52 @@
+"""nginx as the environment's gateway: TLS 1.3 only, routes from the graph, limits, compression, security headers.
+
+Every route is an edge: it yields a network edge, a client certificate and deploy order. It deliberately has no
+plaintext port, not even one that redirects, and serves no files of its own.
+"""
+
+import pulumi
+
+from components.core.bindings import Endpoint
+from components.core.component import Component, Context
+from components.core.mounts import contents
+from components.nginx.plan import internal_hosts, plan_nginx
+from components.nginx.render import PORT
+from components.nginx.spec import NginxSpec
+
+__all__ = ["Nginx", "NginxSpec"]
+
+
+class Nginx(Component):
+    """A gateway in front of services that speak HTTPS.
+
+    Example:
+        routes = [{"path": "/api", "to": "api", "balance": "least-conn", "rate_limit": {"requests": 50}}]
+        spec = NginxSpec(kind="nginx", owner="team-platform", hosts=["api.example.com"], routes=routes)
+        gateway = Nginx("gateway", spec, context)
+    """
+
+    spec_type = NginxSpec
+    token = "groundwork:gateway:Nginx"  # noqa: S105 (a type token)
+
+    def __init__(
+        self, name: str, spec: NginxSpec, context: Context, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        workload = plan_nginx(name, spec, context.site, context.bindings)
+        super().__init__(
+            name,
+            spec,
+            context,
+            listeners=workload.listeners,
+            version=workload.version,
+            replicas=spec.replicas,
+            opts=opts,
+        )
+        self._external, self._internal = spec.hosts, internal_hosts(name, context.site)
+        certificate = context.issuer.server(name, (*self._external, *self._internal), self)
+        context.target.realise(self, workload, contents(certificate, context.bindings))
+        self.finish(hosts=list(self._external))
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Its names outside, then inside."""
+        outside = tuple(Endpoint(self.name, host, PORT, "https", "server", external=True) for host in self._external)
+        return (*outside, *(Endpoint(self.name, host, PORT, "https", "server") for host in self._internal))
