@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from posixpath import basename, dirname
 
 from components.core.site import Placement
+from components.core.types import bytes_of
 from components.core.workload import Container, Probe, Workload
 from components.targets.kubernetes.labels import Manifest
 from components.targets.kubernetes.placement import region_affinity, zone_spread
 
-_EPHEMERAL = "256Mi"
-"""Room for the logs and scratch files of one container; without a limit one pod can evict its neighbours."""
+_LOGS = 256
+"""Mebibytes for the logs of one container; without a limit one pod can evict its neighbours."""
 
 
 def pod_template(
@@ -44,13 +45,16 @@ def pod_template(
 
 
 def _container(container: Container, workload: Workload) -> Manifest:
+    # The limits of a pod's containers add up, and its scratch space counts against the sum.
+    scratch = sum(bytes_of(s.size) for s in workload.scratch) if container is workload.containers[0] else 0
+    ephemeral = f"{_LOGS + -(-scratch // 2**20)}Mi"
     manifest: Manifest = {
         "name": container.name,
         "image": container.image,
         "imagePullPolicy": "IfNotPresent",
         "resources": {
-            "requests": {"cpu": container.cpu, "memory": container.memory, "ephemeral-storage": _EPHEMERAL},
-            "limits": {"memory": container.memory, "ephemeral-storage": _EPHEMERAL},
+            "requests": {"cpu": container.cpu, "memory": container.memory, "ephemeral-storage": ephemeral},
+            "limits": {"memory": container.memory, "ephemeral-storage": ephemeral},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
