@@ -33,7 +33,7 @@ def up(stack: Stack) -> None:
     if not pulumi.exists():
         pulumi.init()
     _repair(pulumi, refresh=created)
-    pulumi.run("up", "--yes", "--policy-pack", "policies")
+    pulumi.run("up", "--yes", "--suppress-outputs", "--policy-pack", "policies")
     _show_endpoints(pulumi, settings)
 
 
@@ -44,7 +44,7 @@ def preview(stack: Stack) -> None:
     pulumi = _pulumi(stack)
     if not pulumi.exists():
         pulumi.init()
-    pulumi.run("preview", "--policy-pack", "policies")
+    pulumi.run("preview", "--suppress-outputs", "--policy-pack", "policies")
 
 
 @app.command()
@@ -72,7 +72,7 @@ def down(stack: Stack) -> None:
         return
     _start_cluster(settings)
     _repair(pulumi, refresh=False)
-    pulumi.run("destroy", "--yes")
+    pulumi.run("destroy", "--yes", "--suppress-outputs")
 
 
 @app.command()
@@ -155,6 +155,8 @@ def _show_endpoints(pulumi: Pulumi, settings: dict[str, Any]) -> None:
         origin = "outside" if endpoint["external"] else "inside the environment"
         table.add_row(endpoint["service"], endpoint["url"], endpoint["tls"], origin)
     console = Console()
+    if not console.is_terminal:
+        console.width = 120
     console.print(table)
     if settings.get("cluster") == "embedded":
         console.print(SIMULATED.format(file=f"Pulumi.{pulumi.stack}.yaml"))

@@ -9,9 +9,10 @@ import pulumi
 import pytest
 
 from components.core.bindings import Binding
+from components.core.certificates import CertificatePolicy
 from components.core.component import Context
 from components.core.site import Site
-from components.pki import CertificatePolicy, Pki
+from components.pki import Pki
 from components.postgres import Postgres, PostgresSpec
 from components.postgres.render import scram_verifier
 from components.targets.kubernetes import Cluster

@@ -126,8 +126,10 @@ def _set(
         "podManagementPolicy": "Parallel" if workload.parallel_start else "OrderedReady",
         "updateStrategy": {"type": "RollingUpdate"},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-        "volumeClaimTemplates": [_claim(v.name, v.size, workload, storage_class) for v in workload.volumes],
     }
+    if workload.volumes:
+        # An empty list is not what the server keeps, and a difference here replaces the whole set.
+        spec["volumeClaimTemplates"] = [_claim(v.name, v.size, workload, storage_class) for v in workload.volumes]
     return {**_head("apps/v1", "StatefulSet", meta), "spec": spec}
 
 

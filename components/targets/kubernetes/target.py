@@ -56,9 +56,7 @@ class Kubernetes:
         self.names: Names = KubernetesNames(self.namespace)
         self.storage_class = cluster.storage_class or self.namespace
         self._labels = environment_labels(environment, owner, data_class)
-        self._provider = k8s.Provider(
-            "kubernetes", kubeconfig=cluster.kubeconfig, context=cluster.context, cluster_identifier=cluster.identity
-        )
+        self._provider = _provider(cluster)
         self._namespace = self._create_namespace()
         self._serving: dict[str, list[pulumi.Resource]] = {}
         self._after: tuple[pulumi.Resource, ...] = ()
@@ -142,6 +140,18 @@ class Kubernetes:
             "allowedTopologies": volume_topology(self.placement),
         }
         _construct("storage", manifest, pulumi.ResourceOptions(provider=self._provider))
+
+
+def _provider(cluster: Cluster) -> k8s.Provider:
+    return k8s.Provider(
+        "kubernetes",
+        kubeconfig=cluster.kubeconfig,
+        context=cluster.context,
+        cluster_identifier=cluster.identity,
+        # Without these, new content would delete and re-create a Secret or ConfigMap under the pods that mount it.
+        enable_config_map_mutable=True,
+        enable_secret_mutable=True,
+    )
 
 
 def _construct(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.Resource:

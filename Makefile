@@ -1,0 +1,45 @@
+# The few words a person types. ENV names the environment: dev (default) or prod.
+ENV ?= dev
+PYTHON ?= python3
+PY = .venv/bin/python
+
+.PHONY: help up preview touched down endpoints env toolchain test test-fast lint bench golden
+
+help:                    ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 24
+
+up: toolchain            ## bring ENV up, gated by the policies
+	@$(PY) -m stacks.cli up $(ENV)
+
+preview: toolchain       ## what `up` would change in ENV, judged by the policies
+	@$(PY) -m stacks.cli preview $(ENV)
+
+touched: toolchain       ## environments that the changes since BASE touch
+	@$(PY) -m stacks.cli touched $(BASE)
+
+down: toolchain          ## take ENV away: no object and no resource is left
+	@$(PY) -m stacks.cli down $(ENV)
+
+endpoints: toolchain     ## where ENV is reached
+	@$(PY) -m stacks.cli endpoints $(ENV)
+
+env: toolchain           ## eval "$$(make -s env)" makes plain pulumi work in this shell
+	@$(PYTHON) -m toolchain env
+
+toolchain:               ## Pulumi, its plugins, the embedded cluster's programs, the virtual environment
+	@$(PYTHON) -m toolchain install >&2
+
+test: toolchain          ## every test: plans, policies, and the real engine on an embedded cluster of its own
+	@$(PY) -m pytest tests -n 2 --dist loadgroup
+
+test-fast: toolchain     ## the tests that need no engine
+	@$(PY) -m pytest tests -n 2 --dist loadgroup --ignore=tests/engine
+
+lint: toolchain          ## ruff, mypy --strict and the import contracts
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports
+
+golden: toolchain        ## write the golden files anew; the diff is what a reviewer reads
+	@$(PY) -m pytest tests/test_golden.py --update-golden -q
+
+bench: toolchain         ## preview and up against kubectl, policy overhead, growth with the number of services
+	@$(PY) -m tests.bench

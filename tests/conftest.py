@@ -1,0 +1,34 @@
+"""Options of the test run, how it is spread over workers, and the time that each part of it took."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SECONDS: dict[str, float] = defaultdict(float)
+TESTS: dict[str, set[str]] = defaultdict(set)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files anew instead of comparing")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a cluster run one after another in one worker."""
+    for item in items:
+        part = item.path.relative_to(HERE).parts[0]
+        if part == "engine" or item.path.stem == "test_cluster":
+            item.add_marker(pytest.mark.xdist_group(part))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    part = Path(report.nodeid).parts[1].split("::")[0].removesuffix(".py").removeprefix("test_")
+    SECONDS[part] += report.duration
+    TESTS[part].add(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("time of each part")
+    for part, seconds in sorted(SECONDS.items(), key=lambda item: -item[1]):
+        terminalreporter.write_line(f"{part:<14}{len(TESTS[part]):>6} tests {seconds:>8.1f} s")

@@ -1,0 +1,55 @@
+"""A killed `up` is repaired by the next one: everything is there once, nothing is left over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.checkout import Checkout, kill_group
+
+PATIENCE_SECONDS = 120
+
+
+def objects(checkout: Checkout) -> set[str]:
+    """What `up` makes: what owners such as a ReplicaSet make in turn is not ours to count."""
+    kinds = "serviceaccount,configmap,secret,service,deployment,statefulset,poddisruptionbudget,networkpolicy"
+    found = checkout.objects(kinds, "-n", "groundwork-dev", "-l", "groundwork.dev/environment=dev")
+    return {f"{item['kind']}/{item['metadata']['name']}" for item in found}
+
+
+@pytest.mark.parametrize("enough", [1, 8, 20], ids=lambda n: f"after {n} objects")
+def test_a_killed_up_is_repaired_by_the_next(checkout: Checkout, enough: int) -> None:
+    checkout.run_toolchain("cluster", "start")
+    process = checkout.start("up", "dev")
+    await_(lambda: len(objects(checkout)) >= enough, f"{enough} objects")
+    kill_group(process)
+    interrupted = objects(checkout)
+    assert interrupted, "the kill came too early to show anything"
+
+    repaired = checkout.groundwork("up", "dev")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+
+    state = checkout.state("dev")
+    assert not state.get("pending_operations")
+    urns = [resource["urn"] for resource in state["resources"]]
+    assert len(urns) == len(set(urns))
+    known = {
+        f"{resource['inputs'].get('kind')}/{resource['inputs']['metadata']['name']}"
+        for resource in state["resources"]
+        if resource["type"].startswith("kubernetes:")
+    }
+    assert objects(checkout) <= known, "objects that state knows nothing of"
+    assert interrupted <= known
+    unchanged = checkout.preview("dev", "--expect-no-changes")
+    assert unchanged.returncode == 0, unchanged.stdout + unchanged.stderr
+    assert checkout.groundwork("down", "dev").returncode == 0
+    assert objects(checkout) == set()
+
+
+def await_(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
+        time.sleep(0.2)

@@ -1,0 +1,108 @@
+"""The main job, end to end: up, nothing to do, down, for every committed environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.checkout import Checkout
+from tests.support.deployed import deployed_manifests
+
+BUDGET_RESOURCES = 120
+BUDGET_BYTES = 1_000_000
+REGION = "topology.kubernetes.io/region"
+ZONE = "topology.kubernetes.io/zone"
+
+
+@pytest.fixture(scope="module", params=["dev", "prod"])
+def stack(request: pytest.FixtureRequest, checkout: Checkout) -> Iterator[str]:
+    name: str = request.param
+    done = checkout.groundwork("up", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Endpoints of" in done.stdout
+    assert "simulated" in done.stdout
+    yield name
+    down = checkout.groundwork("down", name)
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert_nothing_left(checkout, name)
+
+
+def test_every_pod_is_ready(checkout: Checkout, stack: str) -> None:
+    namespace = f"groundwork-{stack}"
+    checkout.kubectl("wait", "pod", "--all", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    wanted = {
+        f"{item['kind']}/{item['metadata']['name']}": item["spec"].get("replicas", 1)
+        for item in checkout.objects("deployment,statefulset", "-n", namespace)
+    }
+    ready = {
+        f"{item['kind']}/{item['metadata']['name']}": item["status"].get("readyReplicas", 0)
+        for item in checkout.objects("deployment,statefulset", "-n", namespace)
+    }
+    assert wanted
+    assert ready == wanted
+
+
+def test_a_second_run_has_nothing_to_do(checkout: Checkout, stack: str) -> None:
+    done = checkout.preview(stack, "--expect-no-changes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = checkout.pulumi("up", "--yes", "--stack", stack, "--policy-pack", "policies", "--expect-no-changes")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_the_cluster_agrees_with_state(checkout: Checkout, stack: str) -> None:
+    done = checkout.pulumi("refresh", "--preview-only", "--expect-no-changes", "--stack", stack)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_server_accepts_everything_strictly(checkout: Checkout, stack: str) -> None:
+    manifests = deployed_manifests(checkout, stack)
+    content = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    options = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+    applied = checkout.kubectl("apply", *options, stdin=content)
+    assert len(applied.splitlines()) == len(manifests) > 20
+
+
+def test_pods_stay_in_the_region_and_replicas_in_different_zones(checkout: Checkout, stack: str) -> None:
+    nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in checkout.objects("nodes")}
+    assert len({labels[REGION] for labels in nodes.values()}) == 2, "without another region the test could not fail"
+    zones: dict[str, list[str]] = {}
+    for pod in checkout.objects("pods", "-n", f"groundwork-{stack}"):
+        labels = nodes[pod["spec"]["nodeName"]]
+        assert labels[REGION] == "eu-central-1", pod["metadata"]["name"]
+        zones.setdefault(pod["metadata"]["labels"]["app.kubernetes.io/instance"], []).append(labels[ZONE])
+    assert zones
+    for service, found in zones.items():
+        assert len(set(found)) == min(len(found), 3), f"{service} shares a zone: {found}"
+
+
+def test_the_namespace_enforces_restricted_pods(checkout: Checkout, stack: str) -> None:
+    (namespace,) = [n for n in checkout.objects("namespace") if n["metadata"]["name"] == f"groundwork-{stack}"]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_state_stays_within_its_budget(checkout: Checkout, stack: str) -> None:
+    state = checkout.state(stack)
+    assert len(state["resources"]) <= BUDGET_RESOURCES
+    assert len(json.dumps(state)) <= BUDGET_BYTES
+
+
+def test_no_secret_is_in_clear_in_state(checkout: Checkout, stack: str) -> None:
+    clear = json.dumps(checkout.state(stack, "--show-secrets"))
+    stored = json.dumps(checkout.state(stack))
+    assert "PRIVATE KEY" in clear, "without a key in clear the test could not fail"
+    assert "PRIVATE KEY" not in stored
+
+
+def assert_nothing_left(checkout: Checkout, stack: str) -> None:
+    assert not checkout.state(stack).get("resources")
+    kinds = checkout.kubectl("api-resources", "--verbs=list", "-o", "name").split()
+    left = checkout.objects(",".join(kinds), "-A", "-l", f"groundwork.dev/environment={stack}")
+    assert [f"{item['kind']}/{item['metadata']['name']}" for item in left] == []
+    names = [item["metadata"]["name"] for item in checkout.objects("namespaces,persistentvolumes,storageclasses")]
+    assert [name for name in names if stack in name] == []
+    claims = [
+        v for v in checkout.objects("persistentvolumes") if v["spec"]["claimRef"]["namespace"] == f"groundwork-{stack}"
+    ]
+    assert claims == []

@@ -1,0 +1,59 @@
+"""Every committed environment: it loads, its facts are complete and its parts fit together."""
+
+import json
+
+import pytest
+
+from tests.support.environments import committed, load
+from tests.support.recording import record
+
+
+@pytest.mark.parametrize("name", committed())
+def test_inventory_is_complete_plain_data(name: str) -> None:
+    platform, _ = record(load(name))
+    rows = platform.inventory()
+    assert json.loads(json.dumps(rows)) == rows
+    for row in rows:
+        for field in ("owner", "purpose", "data_class", "lifecycle", "region", "version", "kind"):
+            assert row[field], f"{row['name']} lacks {field}"
+
+
+@pytest.mark.parametrize("name", committed())
+def test_outside_reaches_the_gateway_and_nothing_else(name: str) -> None:
+    platform, _ = record(load(name))
+    external = [endpoint for endpoint in platform.endpoints() if endpoint["external"]]
+    assert [endpoint["service"] for endpoint in external] == ["gateway"]
+    assert all(endpoint["tls"] in ("server", "mutual") for endpoint in platform.endpoints())
+
+
+@pytest.mark.parametrize("name", committed())
+def test_every_logical_name_starts_with_its_component(name: str) -> None:
+    _, recorded = record(load(name))
+    for resource in recorded:
+        path = resource.urn.split("::")[2].split("$")
+        owners = [r.name for r in recorded if len(path) > 1 and r.type == path[-2]]
+        assert len(path) == 1 or any(
+            resource.name.startswith(f"{owner}-") or resource.name == owner for owner in owners
+        )
+
+
+@pytest.mark.parametrize("name", committed())
+def test_every_edge_is_open_at_both_ends_and_nothing_else_is(name: str) -> None:
+    """A connection needs the caller's egress and the server's ingress; one without the other is a mistake."""
+    _, recorded = record(load(name))
+    opened: set[tuple[str, str, int]] = set()
+    accepted: set[tuple[str, str, int]] = set()
+    for policy, own in (
+        (r.inputs["spec"], r.inputs["metadata"]["labels"].get("app.kubernetes.io/instance"))
+        for r in recorded
+        if r.type.endswith(":NetworkPolicy")
+    ):
+        for direction, peers, edges in (("egress", "to", opened), ("ingress", "from", accepted)):
+            for rule in policy.get(direction, []):
+                for peer in rule.get(peers, []):
+                    other = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/instance")
+                    if other and "namespaceSelector" not in peer:
+                        ends = (own, other) if direction == "egress" else (other, own)
+                        edges |= {(*ends, int(port["port"])) for port in rule["ports"]}
+    assert opened
+    assert opened == accepted

@@ -1,0 +1,85 @@
+"""Runs an environment's program without an engine and keeps every resource that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
+
+from components.core.site import Placement
+from components.targets.kubernetes import Cluster, Kubernetes
+from stacks.compose import Platform, compose
+from stacks.environment import Environment
+
+CLUSTER = Cluster("/kubeconfig", "test", "test", simulated=True, provisioner="test.example/disk")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One declared resource, with its inputs as a policy would see them."""
+
+    urn: str
+    type: str
+    name: str
+    inputs: dict[str, Any]
+
+    @property
+    def manifest(self) -> dict[str, Any] | None:
+        """The Kubernetes object it declares, or None for anything else."""
+        if not self.type.startswith("kubernetes:") or "metadata" not in self.inputs:
+            return None
+        _, group_version, kind = self.type.split(":")
+        version = self.inputs.get("apiVersion") or group_version.removeprefix("core/")
+        return {"apiVersion": version, "kind": self.inputs.get("kind", kind), **self.inputs}
+
+
+class Providers(Mocks):
+    """Answers like the providers would, with material that is recognisably not real."""
+
+    def __init__(self) -> None:
+        self.recorded: list[tuple[str, str, dict[str, Any]]] = []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.recorded.append((args.typ, args.name, args.inputs))
+        outputs = dict(args.inputs)
+        if args.typ.startswith("random:"):
+            outputs |= {"result": f"(password {args.name})", "bcryptHash": "(hash)"}
+        if args.typ.startswith("tls:"):
+            for field in ("privateKeyPem", "privateKeyPemPkcs8", "publicKeyPem", "certPem", "certRequestPem"):
+                outputs[field] = f"({field} {args.name})"
+        return f"{args.name}-id", outputs
+
+    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        return {}, None
+
+
+def run(program: Callable[[], Any], stack: str = "test", preview: bool = False) -> list[Recorded]:
+    """Declare everything `program` declares; failures inside `apply` surface."""
+    providers = Providers()
+    monitor = MockMonitor(providers)
+    set_mocks(providers, project="groundwork", stack=stack, preview=preview, monitor=monitor)
+    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+    # The engine leaves the stack out of the type of what lies directly below it; so does this.
+    known = [urn.replace("pulumi:pulumi:Stack$", "") for urn in monitor.resources]
+    urns = {(urn.split("::")[2].split("$")[-1], urn.split("::")[3]): urn for urn in known}
+    return [Recorded(urns.get((typ, name), ""), typ, name, inputs) for typ, name, inputs in providers.recorded]
+
+
+def record(environment: Environment, cluster: Cluster = CLUSTER) -> tuple[Platform, list[Recorded]]:
+    """Compose an environment on Kubernetes and keep what it declares."""
+    platforms: list[Platform] = []
+
+    def program() -> None:
+        target = kubernetes(environment.name, environment.placement, environment.owner, cluster)
+        platforms.append(compose(environment, target))
+
+    recorded = run(program, environment.name)
+    return platforms[0], recorded
+
+
+def kubernetes(name: str, placement: Placement, owner: str = "team-test", cluster: Cluster = CLUSTER) -> Kubernetes:
+    """The Kubernetes target for a test, on a cluster nobody dials."""
+    return Kubernetes(name, placement, owner, "internal", cluster)

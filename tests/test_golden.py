@@ -1,0 +1,112 @@
+"""The behaviour catalogue: one file per behaviour, input first, then exactly what is deployed for it.
+
+`tests/golden/<component>/<case>.kubernetes.yaml` holds the case (description, services, service, optionally an
+environment) and the objects of `service`; `error_<why>.yaml` holds the case and the messages. `make golden` writes the
+files anew; the diff is then what a reviewer reads.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import LiteralScalarString
+
+from components.core.problems import ConfigError
+from stacks.config import parse
+from tests.support.recording import Recorded, record
+
+FOLDER = Path(__file__).parent / "golden"
+ENVIRONMENT = {
+    "profile": "dev",
+    "cluster": "embedded",
+    "placement": {"region": "eu-central-1", "zones": 3, "residency": ["eu-central-1", "eu-west-1"]},
+    "owner": "team-platform",
+}
+
+
+def cases(pattern: str) -> list[Any]:
+    found = sorted(FOLDER.rglob(pattern))
+    return [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in found]
+
+
+@pytest.mark.parametrize("path", cases("*.kubernetes.yaml"))
+def test_objects_are_as_the_catalogue_says(path: Path, request: pytest.FixtureRequest) -> None:
+    case, *expected = documents(path)
+    _, recorded = record(parse("test", environment_of(case), case["services"]))
+    found = [manifest for manifest in map(shown, recorded) if manifest and belongs(manifest, case["service"])]
+    found.sort(key=lambda manifest: identities([manifest]))
+    if request.config.getoption("--update-golden"):
+        write(path, [case, *found])
+        return
+    assert identities(found) == identities(expected), f"the objects of {case['service']} are others; see `make golden`"
+    for manifest, wanted in zip(found, expected, strict=True):
+        assert manifest == wanted, f"{manifest['kind']} {manifest['metadata']['name']} differs; see `make golden`"
+
+
+@pytest.mark.parametrize("path", cases("error_*.yaml"))
+def test_mistakes_are_answered_as_the_catalogue_says(path: Path, request: pytest.FixtureRequest) -> None:
+    (case,) = documents(path)
+    with pytest.raises(ConfigError) as caught:
+        parse("test", environment_of(case), case["services"])
+    found = [str(problem) for problem in caught.value.problems]
+    if request.config.getoption("--update-golden"):
+        write(path, [{**case, "errors": found}])
+        return
+    assert found == case["errors"]
+
+
+def environment_of(case: dict[str, Any]) -> dict[str, Any]:
+    return {**ENVIRONMENT, **case.get("environment", {})}
+
+
+def belongs(manifest: dict[str, Any], service: str) -> bool:
+    return bool(manifest["metadata"].get("labels", {}).get("app.kubernetes.io/instance") == service)
+
+
+def identities(manifests: list[dict[str, Any]]) -> list[str]:
+    return [f"{m['apiVersion']} {m['kind']} {m['metadata']['name']}" for m in manifests]
+
+
+def shown(resource: Recorded) -> dict[str, Any] | None:
+    """The object with secret content left out: the catalogue shows which keys there are, not what is in them."""
+    manifest = resource.manifest
+    if manifest and manifest["kind"] == "Secret":
+        for field in ("data", "stringData"):
+            if field in manifest:
+                keys = manifest[field].get("value", manifest[field])
+                manifest[field] = dict.fromkeys(sorted(keys), "(secret)")
+    return plain(manifest) if manifest else None
+
+
+def plain(value: Any) -> Any:
+    """Floats that mocks make of integers become integers again; secrets are named, keys sorted."""
+    if isinstance(value, dict):
+        return {key: plain(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def documents(path: Path) -> list[Any]:
+    return list(YAML(typ="safe").load_all(path))
+
+
+def write(path: Path, content: list[Any]) -> None:
+    yaml = YAML()
+    yaml.width = 1000
+    yaml.explicit_start = True
+    buffer = io.StringIO()
+    yaml.dump_all([literal(document) for document in content], buffer)
+    path.write_text(buffer.getvalue())
+
+
+def literal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [literal(item) for item in value]
+    return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value
