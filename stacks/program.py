@@ -11,6 +11,9 @@ from stacks.compose import Platform, compose
 from stacks.config import load
 from stacks.targets import target_of
 
+_REPORTED = 32
+"""Exit code by which a program tells Pulumi's Python runtime that the user has been told why; it then adds nothing."""
+
 
 def run() -> None:
     """Deploy the environment of the current stack."""
@@ -19,9 +22,8 @@ def run() -> None:
         with _shallow_stacks():
             platform = compose(environment, target_of(environment))
     except ConfigError as error:
-        raise pulumi.RunError(
-            f"the configuration of {pulumi.get_stack()} has errors, nothing was changed:\n{error}"
-        ) from None
+        pulumi.log.error(f"the configuration of {pulumi.get_stack()} has errors, nothing was changed:\n{error}")
+        raise SystemExit(_REPORTED) from None
     export(platform)
 
 
