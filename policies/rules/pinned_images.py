@@ -1,0 +1,82 @@
+"""pinned-images: every image is a full version or a digest, from a registry that was approved.
+
+A tag is judged by its form; that a tag never moves is only certain with a digest, which a pack can require.
+"""
+
+import re
+
+from policies.kit.node import Node
+from policies.kit.resource import CNPG, pods_of
+from policies.kit.rule import NUMBER, STRINGS, SWITCH, Check, Rule
+from policies.kit.secrets import shown
+
+_IMAGE = re.compile(r"(?P<name>[^\s:@]+(?::\d+/[^\s:@]+)?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
+
+
+def _check(check: Check) -> None:
+    for pod in pods_of(check.resource, check.root):
+        for container in pod.all_containers:
+            _check_image(check, container.at("image"))
+        for volume in pod.spec.at("volumes").items:
+            if not volume.at("image").missing:
+                _check_image(check, volume.at("image", "reference"))
+    for image in _named_by_operator(check):
+        _check_image(check, image)
+
+
+def _named_by_operator(check: Check) -> list[Node]:
+    """Images that a CloudNativePG resource names."""
+    resource, spec = check.resource, check.root.at("spec")
+    if resource.is_a(CNPG, "Cluster") and spec.at("imageCatalogRef").missing:
+        return [spec.at("imageName")]
+    if resource.is_a(CNPG, "Pooler"):
+        own = [container.at("image") for container in spec.at("template", "spec", "containers").items]
+        given = [image for image in own if image.value is not None]
+        return [*given, spec.at("pgbouncer", "image")] if spec.at("pgbouncer", "image").value or not given else given
+    if resource.is_a(CNPG, "ImageCatalog", "ClusterImageCatalog"):
+        return [entry.at("image") for entry in spec.at("images").items]
+    return []
+
+
+def _check_image(check: Check, node: Node) -> None:
+    if node.missing:
+        check.fail(node.path, "is not given", "an image with its version", "name the image and its version")
+    if node.missing or not node.known:
+        return
+    match = _IMAGE.fullmatch(node.text)
+    if not match:
+        check.fail(node.path, "is no image reference", "registry/name:version", "correct the reference")
+        return
+    _check_registry(check, node, match["name"])
+    if match["digest"]:
+        return
+    if check.params["require_digest"]:
+        check.fail(node.path, f"{shown(node.value)} has no digest", "name@sha256:...", "add the image's digest")
+    parts = int(check.params["version_parts"])
+    tag = match["tag"] or ""
+    moving = set(tag.split("-")) & set(check.params["moving_tags"])
+    if moving or not re.match(rf"v?\d+(\.\d+){{{parts - 1},}}(?![\d.])", tag):
+        what = f"{shown(node.value)} has {'the tag ' + tag if tag else 'no tag'}, which does not say one version"
+        example = ".".join(["1", "4", "2"][:parts])
+        allowed = f"a version of at least {parts} numbers such as {example}, or a digest"
+        check.fail(node.path, what, allowed, "pin the version")
+
+
+def _check_registry(check: Check, node: Node, name: str) -> None:
+    hosted = "/" in name and re.search(r"[.:]|^localhost$", name.split("/", 1)[0])
+    full = name if hosted else f"docker.io/{name}" if "/" in name else f"docker.io/library/{name}"
+    allowed: list[str] = check.params["registries"]
+    if not any(full.startswith(prefix if prefix.endswith("/") else f"{prefix}/") for prefix in allowed):
+        fix = "take the image from an approved registry, or approve this one in packs/"
+        check.fail(node.path, f"{shown(node.value)} is from a registry that is not approved", ", ".join(allowed), fix)
+
+
+RULE = Rule(
+    name="pinned-images",
+    description="Every image is pinned to one version and comes from an approved registry.",
+    severity="high",
+    references=("CIS 5.5.1", "NSA Kubernetes Pod security: Building secure container images"),
+    fix="Pin the image to a full version or a digest from an approved registry.",
+    check=_check,
+    parameters={"registries": STRINGS, "moving_tags": STRINGS, "version_parts": NUMBER, "require_digest": SWITCH},
+)

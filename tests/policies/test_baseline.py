@@ -1,0 +1,42 @@
+"""The compliant environment passes every rule, so that a finding elsewhere comes from what that test changed."""
+
+import pytest
+
+from policies.kit.node import FALSE, TRUE
+from tests.policies.judge import DELETE, baseline, change, judge
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod", "review-17"])
+def test_a_compliant_environment_has_no_finding(environment: str) -> None:
+    assert judge(baseline(environment), environment=environment) == {}
+
+
+def test_a_single_instance_needs_no_budget_and_no_synchronous_replica() -> None:
+    resources = baseline()
+    change(resources, "StatefulSet cache > spec > replicas", 1)
+    change(resources, "PodDisruptionBudget cache", DELETE)
+    change(resources, "Cluster postgres > spec > instances", 1)
+    change(resources, "Cluster postgres > spec > enablePDB", FALSE)
+    change(resources, "Cluster postgres > spec > postgresql > synchronous", {"dataDurability": "preferred"})
+    assert judge(resources) == {}
+
+
+def test_a_service_account_on_the_list_may_hold_a_token() -> None:
+    resources = baseline()
+    change(resources, "StatefulSet cache > spec > template > spec > automountServiceAccountToken", TRUE)
+    assert judge(resources, config={"pod-hardening": {"token_accounts": ["cache"]}}) == {}
+
+
+def test_a_variable_on_the_list_may_hold_a_secret() -> None:
+    resources = baseline()
+    variable = {"name": "DSN", "valueFrom": {"secretKeyRef": {"name": "cache", "key": "dsn"}}}
+    change(resources, "StatefulSet cache > spec > template > spec > containers > 0 > env > 0", variable)
+    assert judge(resources, config={"no-secret-in-plain": {"secret_variables": ["DSN"]}}) == {}
+
+
+def test_a_digest_needs_no_version() -> None:
+    resources = baseline()
+    image = "ghcr.io/cloudnative-pg/postgresql@sha256:" + "0123456789abcdef" * 4
+    change(resources, "Cluster postgres > spec > imageName", image)
+    config = {"pinned-images": {"require_digest": True}}
+    assert judge(resources, only=["Cluster postgres"], config=config) == {}
