@@ -1,8 +1,9 @@
 """An environment as frozen data: where it goes, what runs in it and who answers for it. Holds no Output."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.core.certificates import CertificatePolicy
 from components.core.problems import WrongFields
@@ -57,6 +58,16 @@ class EnvironmentSpec(Spec):
     """Most sensitive data in it as a whole. Default internal."""
     certificates: CertificatePolicy = CertificatePolicy()
     """How long certificates live."""
+
+    @field_validator("cluster", mode="before")
+    @classmethod
+    def _one_kind_of_cluster(cls, value: Any) -> Any:
+        """Decided here, so that a mistake in the one is not answered with the demands of the other."""
+        if isinstance(value, Mapping):
+            return ClusterSpec.model_validate(value)
+        if value != "embedded" and not isinstance(value, ClusterSpec):
+            raise ValueError("allowed: embedded, or your own: {context: NAME, storage_class: NAME}")
+        return value
 
 
 class Environment(EnvironmentSpec):

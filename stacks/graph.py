@@ -1,22 +1,25 @@
-"""The graph of services: order, unknown ends and circles. Pure."""
+"""The graph of services: order, unknown ends, ends that serve nobody, and circles. Pure."""
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from components.core.problems import Problem
+from components import component_of
+from components.core.component import Component
+from components.core.problems import Problem, closest, listed
 from components.core.spec import ServiceSpec
 
 SERVICES = "groundwork:services"
+_LONG_CIRCLE = 8
 
 
 def edge_problems(services: Mapping[str, ServiceSpec], known: Mapping[str, object]) -> list[Problem]:
     """Edges that lead nowhere or back. `known`: every name written, services with errors of their own included."""
     problems = [
-        Problem(f"{SERVICES}.{name}.{_field(spec, used)}", _unknown(name, used, known))
+        Problem(f"{SERVICES}.{name}.{field}", text)
         for name, spec in services.items()
         for used in spec.edges
-        if used == name or used not in known
+        if (text := _wrong_end(name, used, services, known))
+        for field in _fields(spec, used)
     ]
     return problems or _circles(services)
 
@@ -32,17 +35,26 @@ def consumers(services: Mapping[str, ServiceSpec]) -> dict[str, tuple[str, ...]]
     return {name: tuple(other for other, spec in services.items() if name in spec.edges) for name in services}
 
 
-def _field(spec: ServiceSpec, used: str) -> str:
-    return "uses" if used in spec.uses else "routes"
+def _fields(spec: ServiceSpec, used: str) -> Iterator[str]:
+    """Where a spec names the service: under `uses`, or in a route."""
+    if used in spec.uses:
+        yield "uses"
+    for index, route in enumerate(getattr(spec, "routes", ())):
+        if route.to == used:
+            yield f"routes.{index}.to"
 
 
-def _unknown(name: str, used: str, known: Mapping[str, object]) -> str:
+def _wrong_end(name: str, used: str, services: Mapping[str, ServiceSpec], known: Mapping[str, object]) -> str:
     if used == name:
         return f"{used} given; a service can't use itself; remove it"
+    if used in services and component_of(services[used].kind).bind is Component.bind:
+        return f"{used} given; it is of kind {services[used].kind}, which no other service can use; remove it"
+    if used in known:
+        return ""
     others = sorted(set(known) - {name})
-    close = get_close_matches(used, others, n=1)
-    hint = f"did you mean {close[0]}?" if close else "add it to services or remove it here."
-    return f"{used} given; no service has that name; {hint} Allowed: {', '.join(others) or 'none'}"
+    close = closest(used, others)
+    hint = f"did you mean {close}?" if close else "add it to services or remove it here."
+    return f"{used} given; no service has that name; {hint} Allowed: {listed(others)}"
 
 
 def _circles(services: Mapping[str, ServiceSpec]) -> list[Problem]:
@@ -50,6 +62,7 @@ def _circles(services: Mapping[str, ServiceSpec]) -> list[Problem]:
         deploy_order(services)
     except CycleError as error:
         circle = [str(name) for name in reversed(error.args[1])]
-        text = f"{' -> '.join(circle)} use one another in a circle; remove one of these edges"
+        steps = circle if len(circle) <= _LONG_CIRCLE else [*circle[: _LONG_CIRCLE - 2], "...", circle[-1]]
+        text = f"{' -> '.join(steps)} use one another in a circle; remove one of these edges"
         return [Problem(f"{SERVICES}.{circle[0]}.uses", text)]
     return []

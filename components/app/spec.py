@@ -7,19 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from components.core.problems import WrongFields
+from components.core.secrecy import is_secret
 from components.core.spec import ServiceSpec, Spec
 from components.core.types import DnsLabel, Duration, EnvName, ImageRef, Memory, Port, UrlPath
 
 _SECRET_NAME = re.compile(
     r"(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|DSN|(API|ACCESS|PRIVATE|SECRET)_?KEY)$"
 )
-_SECRET_VALUE = re.compile(
-    r"://[^/\s:@]*:[^/\s@]+@"  # a URL with a password
-    r"|-----BEGIN "  # PEM
-    r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\."  # a JSON web token
-    r"|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bxox[abpr]-|\bsk-[A-Za-z0-9]{20,}"
-)
 _SECRET_FLAG = re.compile(r"^--?[A-Za-z-]*(password|passwd|secret|token|api-?key)[= ].", re.IGNORECASE)
+_LARGE = 10**60
 _WAY_OUT = "secrets come as files: put the service that has it under `uses` and read the file it yields"
 
 
@@ -27,7 +23,7 @@ def _as_text(value: object) -> object:
     """YAML reads `8`, `0.5` and `true` as other things than text; an environment variable is text."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
+    return str(value) if isinstance(value, float) or (isinstance(value, int) and abs(value) < _LARGE) else value
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
@@ -130,7 +126,7 @@ class AppSpec(ServiceSpec):
 
     def _secrets_in_env(self) -> Iterator[tuple[str, str]]:
         for name, value in self.env.items():
-            if _SECRET_VALUE.search(value):
+            if is_secret(value):
                 yield f"env.{name}", f"a secret given, by its look (not shown); {_WAY_OUT}"
             elif _SECRET_NAME.search(name):
                 yield f"env.{name}", f"a secret given, by its name (not shown); {_WAY_OUT}, named {name}_FILE"
@@ -138,7 +134,7 @@ class AppSpec(ServiceSpec):
     def _secrets_in_arguments(self) -> Iterator[tuple[str, str]]:
         for field, words in (("command", self.command), ("args", self.args)):
             for index, word in enumerate(words):
-                if _SECRET_VALUE.search(word) or _SECRET_FLAG.search(word):
+                if is_secret(word) or _SECRET_FLAG.search(word):
                     yield f"{field}.{index}", f"a secret given, by its look (not shown); {_WAY_OUT}"
 
     def _unfit_probes(self) -> Iterator[tuple[str, str]]:
@@ -148,9 +144,8 @@ class AppSpec(ServiceSpec):
                 yield f"probes.{field}", "missing; with mutual: true a request has no client certificate; add a command"
         by_command = bool(probes.ready_command and probes.live_command)
         if probes.ready_command == probes.live_command if by_command else probes.ready == probes.live:
-            field, given = ("live_command", probes.live_command) if by_command else ("live", probes.live)
-            shown = " ".join(given) if by_command else given
-            yield f"probes.{field}", f"{shown} given; the same as for readiness; restarts need a check of their own"
+            field, given = ("live_command", "the command") if by_command else ("live", probes.live)
+            yield f"probes.{field}", f"{given} given; the same as for readiness; restarts need a check of their own"
 
     def _unfit_edges(self) -> Iterator[tuple[str, str]]:
         if self.otlp and self.otlp.to not in self.uses:

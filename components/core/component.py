@@ -15,6 +15,8 @@ from components.core.spec import ServiceSpec
 from components.core.target import Target
 from components.core.workload import Listener
 
+_PER_EDGE = (("certificate", "client"), ("password", "password"))
+
 
 @dataclass(frozen=True)
 class Context:
@@ -60,6 +62,15 @@ class Component(pulumi.ComponentResource):
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:  # noqa: ARG003
         """Why `spec` can't run there: (field, text) pairs, as in WrongFields. Asked when the environment loads."""
         return []
+
+    @classmethod
+    def occupies(cls, name: str, spec: Any, consumers: Sequence[str]) -> list[str]:  # noqa: ARG003
+        """Every name that service `name` takes from its environment, as `<family>/<name>`; no other service may.
+
+        Objects, passwords and certificates are families of their own. Subclasses add what they make.
+        """
+        edges = [f"{family}/{name}-{word}-{consumer}" for family, word in _PER_EDGE for consumer in consumers]
+        return [f"object/{name}", f"object/{name}-peers", f"certificate/{name}-server", *edges]
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Where it is reached, the main endpoint first."""

@@ -6,7 +6,7 @@ A spec never holds an Output, a secret or a reference to another resource.
 from datetime import date
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from components.core.types import Cpu, DataClass, DnsLabel, Lifecycle, Memory, Owner
 
@@ -14,7 +14,16 @@ from components.core.types import Cpu, DataClass, DnsLabel, Lifecycle, Memory, O
 class Spec(BaseModel):
     """Base of every piece of configuration: frozen, unknown keys refused, field docstrings are the documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python takes `true` for 1; a person who writes it means something else."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and annotation in (int, int | None):
+            raise ValueError("a whole number is needed, such as 3")
+        return value
 
 
 class Resources(Spec):

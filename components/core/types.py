@@ -13,14 +13,15 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 _BINARY = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_LARGE = 10**9
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _matching(pattern: str, allowed: str) -> Callable[[str], str]:
+def _matching(pattern: str, allowed: str, longest: int = 253) -> Callable[[str], str]:
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
-        if not compiled.fullmatch(value):
+        if len(value) > longest or not compiled.fullmatch(value):
             raise ValueError(f"allowed: {allowed}")
         return value
 
@@ -28,8 +29,10 @@ def _matching(pattern: str, allowed: str) -> Callable[[str], str]:
 
 
 def _number_as_text(value: object) -> object:
-    """YAML reads `cpu: 2` as a number; a quantity without a unit is the same thing."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """YAML reads `cpu: 2` as a number; where that is wrong, it is not for want of quotes."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(value) if abs(value) < _LARGE else value
 
 
 def _network(value: str) -> str:
@@ -41,23 +44,42 @@ def _network(value: str) -> str:
 
 DnsLabel = Annotated[
     str,
+    BeforeValidator(_number_as_text),
     AfterValidator(
-        _matching(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "2 to 40 of a-z, 0-9 and '-', starting with a letter")
+        _matching(
+            r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
+            "1 to 40 of a-z, 0-9 and '-', starting with a letter, with no '-' at the end",
+        )
     ),
 ]
 Fqdn = Annotated[
     str,
     AfterValidator(
-        _matching(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", "a lower-case DNS name such as api.example.com")
+        _matching(
+            r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a lower-case DNS name such as api.example.com"
+        )
     ),
 ]
-Region = Annotated[str, AfterValidator(_matching(r"[a-z]{2,}(-[a-z0-9]+)+", "a region name such as eu-central-1"))]
+Region = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(_matching(r"[a-z]{2,}(-[a-z0-9]+)+", "a region name such as eu-central-1", longest=40)),
+]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Owner = Annotated[
-    str, AfterValidator(_matching(r"([a-z][a-z0-9]*([.-][a-z0-9]+)*)?", "a team or person such as team-data"))
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(
+        _matching(
+            r"([a-z][a-z0-9]*([.-][a-z0-9]+)*)?",
+            "a team or person such as team-data, at most 63 characters",
+            longest=63,
+        )
+    ),
 ]
 ImageRef = Annotated[
     str,
+    BeforeValidator(_number_as_text),
     AfterValidator(
         _matching(
             r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?",
@@ -68,11 +90,28 @@ ImageRef = Annotated[
 Cpu = Annotated[
     str,
     BeforeValidator(_number_as_text),
-    AfterValidator(_matching(r"[1-9][0-9]*m|[1-9][0-9]*(\.[0-9]+)?|0\.[0-9]+", "cores such as 2, 0.5 or 250m")),
+    AfterValidator(
+        _matching(
+            r"[1-9][0-9]{0,5}m|[1-9][0-9]{0,3}(\.[0-9]{1,3})?|0\.(?=[0-9]*[1-9])[0-9]{1,3}",
+            "cores such as 2, 0.5 or 250m",
+        )
+    ),
 ]
-Memory = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*(Mi|Gi)", "a size such as 512Mi or 4Gi"))]
-Storage = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*(Mi|Gi|Ti)", "a size such as 10Gi or 1Ti"))]
-Duration = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]*[smhd]", "a time such as 30s, 15m, 12h or 90d"))]
+Memory = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(_matching(r"[1-9][0-9]{0,6}(Mi|Gi)", "a size such as 512Mi or 4Gi")),
+]
+Storage = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(_matching(r"[1-9][0-9]{0,6}(Mi|Gi|Ti)", "a size such as 10Gi or 1Ti")),
+]
+Duration = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(_matching(r"[1-9][0-9]{0,6}[sm]|[1-9][0-9]{0,4}[hd]", "a time such as 30s, 15m, 12h or 90d")),
+]
 UrlPath = Annotated[
     str,
     AfterValidator(

@@ -14,6 +14,7 @@ from components.app import AppSpec
 from components.app.settings import environment_of, prefix_of
 from components.core.bindings import Binding, Endpoint, Instances, Reach
 from components.core.catalogue import image_version
+from components.core.mounts import edge_files
 from components.core.problems import ConfigError
 from components.core.site import Placement, Site
 from stacks.config import parse
@@ -97,7 +98,10 @@ def test_all_mistakes_are_named_together_and_no_secret_is_shown() -> None:
     ("app", "expected"),
     [
         ({"replicas": 0}, "replicas: 0 given; allowed: a number from 1 to 200, or {min: 2, max: 6, cpu_percent: 70}"),
-        ({"replicas": "2"}, "replicas: 2 given; allowed: a number from 1 to 200, or {min: 2, max: 6, cpu_percent: 70}"),
+        (
+            {"replicas": "2"},
+            'replicas: "2" (text) given; allowed: a number from 1 to 200, or {min: 2, max: 6, cpu_percent: 70}',
+        ),
         ({"replicas": {"min": 3, "max": 2}}, "replicas.max: 2 given; min is 3; set max to 3 or more"),
         ({"replicas": {"min": 3}}, "replicas.max: missing; add `max:` (Most instances)"),
         ({"env": {"log-level": "x"}}, "env.log-level: log-level given; allowed: an upper-case name such as LOG_LEVEL"),
@@ -208,8 +212,9 @@ def test_two_sources_of_one_variable_are_an_error() -> None:
 
 def test_a_service_named_like_its_own_certificate_is_an_error() -> None:
     (problem,) = refused({"uses": ["tls"]}, tls=CACHE)
-    assert problem.startswith(f"{API}.uses: ")
-    assert problem.endswith("another name")
+    assert problem.startswith("groundwork:services.tls: tls given; it is reserved: ")
+    with pytest.raises(ConfigError, match=r"api\.uses: tls given; .* another name"):
+        edge_files("api", {"tls": binding("tls", {}, "tls.crt")})
 
 
 @given(st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True), st.sampled_from(["x.crt", "a-b", "URL"]))
@@ -245,7 +250,7 @@ def test_a_number_of_replicas_is_fixed_and_bounds_leave_it_to_the_autoscaler() -
     assert fixed["Deployment api"]["spec"]["replicas"] == 3
     assert "HorizontalPodAutoscaler api" not in fixed
     scaled = declared({"replicas": {"min": 2, "max": 6, "cpu_percent": 55}})
-    assert "replicas" not in scaled["Deployment api"]["spec"]
+    assert scaled["Deployment api"]["spec"]["replicas"] == 2
     spec = scaled["HorizontalPodAutoscaler api"]["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 6)
     assert spec["metrics"][0]["resource"]["target"]["averageUtilization"] == 55

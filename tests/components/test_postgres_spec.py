@@ -14,6 +14,8 @@ from components.postgres.plan import plan_postgres
 from tests.support.postgres import NAMES
 
 BASE = {"kind": "postgres", "owner": "team-data"}
+BUCKET = {"bucket": "acme", "region": "eu-west-1", "credentials": "backup-keys"}
+ROLE = "eks.amazonaws.com/role-arn"
 
 
 def answers(**fields: Any) -> list[str]:
@@ -28,7 +30,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["services.postgres.replicas: 2 given; synchronous replication with failover needs an odd number, set 3"],
     ),
     (
-        {"wal_storage": "5Gi", "backup": {"bucket": "acme", "region": "eu-west-1"}},
+        {"wal_storage": "5Gi", "backup": BUCKET},
         [
             "services.postgres.wal_storage: given; only a replicated PostgreSQL has it; set replicas: 3 or remove it",
             "services.postgres.backup: given; only a replicated PostgreSQL has it; set replicas: 3 or remove it",
@@ -50,11 +52,54 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["services.postgres.backup.bucket: missing; a backup needs a destination; set bucket, or snapshot_class"],
     ),
     (
-        {"replicas": 3, "backup": {"bucket": "acme"}},
-        ["services.postgres.backup.region: missing; where bucket acme is decides whether data may go there; set it"],
+        {"replicas": 3, "backup": {"bucket": "acme", "identity": {}}},
+        [
+            "services.postgres.backup.region: missing; where bucket acme is decides whether data may go there; set it",
+            "services.postgres.backup.identity: missing; bucket acme admits nobody unknown; "
+            "set identity: {eks.amazonaws.com/role-arn: ...}, or credentials",
+        ],
     ),
     (
-        {"replicas": 3, "backup": {"bucket": "acme", "region": "eu-west-1", "snapshot_class": "fast"}},
+        {"replicas": 3, "backup": {**BUCKET, "identity": {ROLE: "arn:aws:iam::111122223333:role/backups"}}},
+        [
+            "services.postgres.backup.identity: given beside credentials backup-keys; "
+            "a backup has one identity; remove one"
+        ],
+    ),
+    (
+        {"replicas": 3, "backup": {"snapshot_class": "fast", "identity": {ROLE: "arn:aws:iam::111122223333:role/x"}}},
+        ["services.postgres.backup.identity: given; only a bucket has it; remove it or set bucket"],
+    ),
+    (
+        {"replicas": 3, "backup": {"bucket": "acme", "region": "eu-west-1", "identity": {"role arn": "x"}}},
+        [
+            "services.postgres.backup.identity.role arn: role arn given; "
+            "allowed: an annotation of your cloud such as eks.amazonaws.com/role-arn"
+        ],
+    ),
+    (
+        {"replicas": 3, "backup": {"bucket": "acme", "region": "eu-west-1", "identity": {"a.example/role": "my role"}}},
+        [
+            "services.postgres.backup.identity.a.example/role: my role given; "
+            "allowed: one word such as arn:aws:iam::111122223333:role/backups"
+        ],
+    ),
+    (
+        {"replicas": 3, "backup": {"bucket": "acme", "region": "eu-west-1", "identity": {ROLE: "AKIA" + "Z" * 16}}},
+        [
+            "services.postgres.backup.identity.eks.amazonaws.com/role-arn: (not shown, it may be a secret) given; "
+            "a secret, by its look; annotations are readable by many; use credentials"
+        ],
+    ),
+    (
+        {"replicas": 3, "backup": {**BUCKET, "endpoint": "https://minio.example:70000"}},
+        [
+            "services.postgres.backup.endpoint: https://minio.example:70000 given; "
+            "allowed: a port from 1 to 65535, or none for 443"
+        ],
+    ),
+    (
+        {"replicas": 3, "backup": {**BUCKET, "snapshot_class": "fast"}},
         ["services.postgres.backup.snapshot_class: fast given; a backup has one destination; remove one"],
     ),
     (
@@ -62,16 +107,16 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["services.postgres.backup.retention: given; only a bucket has it; remove it or set bucket"],
     ),
     (
-        {"replicas": 3, "backup": {"bucket": "acme", "region": "eu-west-1", "retention": "30m"}},
+        {"replicas": 3, "backup": {**BUCKET, "retention": "30m"}},
         ["services.postgres.backup.retention: 30m given; allowed: days such as 30d"],
     ),
     (
-        {"replicas": 3, "backup": {"bucket": "acme", "region": "eu-west-1", "schedule": "nightly"}},
+        {"replicas": 3, "backup": {**BUCKET, "schedule": "nightly"}},
         ["services.postgres.backup.schedule: nightly given; allowed: five cron fields in UTC, such as 0 2 * * *"],
     ),
     (
         {"replicas": 3, "pooler": {"mode": "statement"}},
-        ["services.postgres.pooler.mode: statement given; allowed: 'transaction' or 'session'"],
+        ["services.postgres.pooler.mode: statement given; allowed: transaction, session"],
     ),
 ]
 
@@ -91,7 +136,7 @@ def test_replicas_need_an_operator() -> None:
 
 
 def test_backups_stay_where_data_may_be() -> None:
-    backup = {"bucket": "acme", "region": "us-east-1"}
+    backup = {**BUCKET, "region": "us-east-1"}
     spec = PostgresSpec.model_validate({**BASE, "replicas": 3, "backup": backup})
     inside = Placement(region="eu-central-1", residency=("eu-central-1", "us-east-1"))
     outside = Placement(region="eu-central-1", residency=("eu-central-1", "eu-west-1"))
@@ -107,5 +152,6 @@ def test_a_consumer_never_becomes_a_reserved_role(consumer: str) -> None:
     site = Site("test", Placement(region="eu-central-1"), NAMES, {"db": (consumer, "api")})
     with pytest.raises(ConfigError) as caught:
         plan_postgres("db", PostgresSpec.model_validate(BASE), site)
-    expected = f"services.{consumer}.uses: db given; PostgreSQL reserves the role {consumer}; rename service {consumer}"
+    fix = f"rename service {consumer}"
+    expected = f"groundwork:services.{consumer}.uses: db given; PostgreSQL reserves the role {consumer}; {fix}"
     assert str(caught.value) == expected

@@ -108,7 +108,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"role": "cahce"},
-        ["services.store.role: cahce given; allowed: 'cache', 'queue', 'session' or 'pubsub'; did you mean cache?"],
+        ["services.store.role: cahce given; allowed: cache, queue, session, pubsub; did you mean cache?"],
     ),
     (
         {},
