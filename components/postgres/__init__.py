@@ -5,7 +5,7 @@ those are the consumer's, which owns its database and therefore writes FORCE ROW
 hold for itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -77,6 +77,17 @@ class Postgres(Component):
             fix = f"use a bucket there or add {region} to residency"
             wrong.append(("backup.region", f"{region} given; allowed: {', '.join(allowed_regions)}; {fix}"))
         return wrong
+
+    @classmethod
+    def occupies(cls, name: str, spec: Any, consumers: Sequence[str]) -> list[str]:
+        """A replicated one has a pooler, an object for each role and database, and what the operator makes of them."""
+        names, roles = super().occupies(name, spec, consumers), consumers
+        if spec.replicated:
+            words = ("app", "backup", "barman-cloud", "pooler", "pooler-tls", "primary", "r", "ro", "rw", "tls")
+            names += [f"object/{name}-{word}" for word in words]
+            names += [f"object/{name}-role-{role}" for role in roles] + [f"database/{name}-{role}" for role in roles]
+            names += [f"certificate/{name}-pooler-server"]
+        return names
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The server's or pooler's address."""

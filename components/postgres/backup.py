@@ -7,6 +7,7 @@ Plugin documentation, "Usage" and "Object stores".
 from collections.abc import Mapping
 
 from components.postgres.plan import PostgresPlan
+from components.postgres.pods import resources
 from components.postgres.spec import Backup
 from components.targets.kubernetes.labels import Manifest, metadata
 
@@ -20,8 +21,10 @@ def cluster_backup(plan: PostgresPlan) -> Manifest:
         return {}
     if backup.snapshot_class:
         return {"backup": {"volumeSnapshot": {"className": backup.snapshot_class}}}
+    account = {"metadata": {"annotations": dict(backup.identity)}}
     return {
-        "plugins": [{"name": _PLUGIN, "isWALArchiver": True, "parameters": {"barmanObjectName": _store_name(plan)}}]
+        **({"serviceAccountTemplate": account} if backup.identity else {}),
+        "plugins": [{"name": _PLUGIN, "isWALArchiver": True, "parameters": {"barmanObjectName": _store_name(plan)}}],
     }
 
 
@@ -79,10 +82,9 @@ def _store(backup: Backup, namespace: str) -> Manifest:
     }
     if backup.endpoint:
         configuration["endpointURL"] = backup.endpoint
-    size = {"cpu": "100m", "memory": "256Mi"}
     sidecar = {
         "env": [{"name": "AWS_DEFAULT_REGION", "value": backup.region}],
-        "resources": {"requests": size, "limits": size},
+        "resources": resources("100m", "256Mi"),
     }
     return {
         "configuration": configuration,

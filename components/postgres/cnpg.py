@@ -10,7 +10,7 @@ from components.core.site import Placement
 from components.postgres.backup import backup_manifests, cluster_backup
 from components.postgres.network import instances_policy, pooler_policy
 from components.postgres.plan import PostgresPlan
-from components.postgres.pods import inherited_labels, instances_selector, pooler_selector, spread
+from components.postgres.pods import inherited_labels, instances_selector, pooler_selector, resources, spread
 from components.postgres.pooler import render_pooler
 from components.postgres.render import pooled_hba
 from components.targets.kubernetes.labels import Manifest, metadata, service_labels
@@ -117,7 +117,6 @@ def _database(role: str, plan: PostgresPlan, ground: Ground) -> Manifest:
 def _cluster(plan: PostgresPlan, ground: Ground, labels: dict[str, str]) -> Manifest:
     spec = plan.spec
     tls = f"{plan.name}-tls"
-    size = {"cpu": spec.resources.cpu, "memory": spec.resources.memory}
     return {
         "instances": spec.replicas,
         "imageName": plan.image,
@@ -136,7 +135,7 @@ def _cluster(plan: PostgresPlan, ground: Ground, labels: dict[str, str]) -> Mani
         "managed": {"roles": [_managed_role(role, plan) for role in plan.roles]},
         "storage": {"size": spec.storage, "storageClass": ground.storage_class},
         "walStorage": {"size": plan.wal_storage, "storageClass": ground.storage_class},
-        "resources": {"requests": size, "limits": size},
+        "resources": resources(spec.resources.cpu, spec.resources.memory),
         "monitoring": {"tls": {"enabled": True}},
         "affinity": _affinity(plan, ground),
         "topologySpreadConstraints": spread(plan.name, ground.placement, spec.replicas, instances_selector(plan)),

@@ -3,6 +3,8 @@
 CloudNativePG documentation, "Networking".
 """
 
+from urllib.parse import urlsplit
+
 from components.core.bindings import Reach
 from components.postgres.plan import PORT, STATUS_PORT, PostgresPlan
 from components.postgres.pods import instances_selector, pooler_selector
@@ -14,18 +16,21 @@ _OPERATOR = {
     "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cloudnative-pg"}},
 }
 _HTTPS = (443, 6443)
-"""The API server, by its service and by the port it listens on; a bucket, too."""
+"""The API server, by its service and by the port it listens on; a bucket, too, where its address names no other."""
 
 
 def instances_policy(plan: PostgresPlan) -> Manifest:
-    """Instances serve one another, the pooler and the operator; they ask the API server who is primary."""
+    """Instances serve one another, the pooler and the operator; they ask the API server who is primary.
+
+    They also write their backups to a bucket.
+    """
     itself = {"podSelector": instances_selector(plan)}
     ingress = [
         {"from": [{"podSelector": pooler_selector(plan)}], "ports": _ports(PORT)},
         {"from": [itself], "ports": _ports(PORT, STATUS_PORT)},
         {"from": [_OPERATOR], "ports": _ports(STATUS_PORT)},
     ]
-    egress = [{"to": [itself], "ports": _ports(PORT, STATUS_PORT)}, _https_out()]
+    egress = [{"to": [itself], "ports": _ports(PORT, STATUS_PORT)}, _https_out(*_bucket_ports(plan))]
     return {**edges_only(plan.name, ingress, egress), "podSelector": instances_selector(plan)}
 
 
@@ -36,9 +41,15 @@ def pooler_policy(plan: PostgresPlan) -> Manifest:
     return {**edges_only(plan.name, ingress, egress), "podSelector": pooler_selector(plan)}
 
 
-def _https_out() -> Manifest:
-    """A policy can't name the API server, which is no pod; so by port, to any address."""
-    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": _ports(*_HTTPS)}
+def _bucket_ports(plan: PostgresPlan) -> list[int]:
+    endpoint = plan.spec.backup and plan.spec.backup.endpoint
+    port = urlsplit(endpoint).port if endpoint else None
+    return [port] if port and port not in _HTTPS else []
+
+
+def _https_out(*more: int) -> Manifest:
+    """A policy can't name the API server, which is no pod, nor a bucket; so by port, to any address."""
+    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": _ports(*_HTTPS, *more)}
 
 
 def _ports(*ports: int) -> list[Manifest]:

@@ -85,7 +85,10 @@ def plan_postgres(name: str, spec: PostgresSpec, site: Site) -> PostgresPlan:
 def _refuse_reserved(name: str, roles: tuple[str, ...]) -> None:
     reserved = (*_RESERVED_ROLES, f"{name}-pooler")
     problems = [
-        Problem(f"services.{role}.uses", f"{name} given; PostgreSQL reserves the role {role}; rename service {role}")
+        Problem(
+            f"groundwork:services.{role}.uses",
+            f"{name} given; PostgreSQL reserves the role {role}; rename service {role}",
+        )
         for role in roles
         if role in reserved
     ]

@@ -22,12 +22,24 @@ def pooler_selector(plan: PostgresPlan) -> Manifest:
     return {"matchLabels": {"cnpg.io/poolerName": plan.pooler_name}}
 
 
-def spread(name: str, placement: Placement, replicas: int, selector: Manifest) -> list[Manifest]:
+def spread(name: str, placement: Placement, replicas: int, selector: Manifest, rolling: bool = False) -> list[Manifest]:
     """Spread over zones and nodes of the pods that `selector` finds.
 
     Jobs count as instances: a volume stays in the zone in which its job ran.
     """
-    return [{**constraint, "labelSelector": selector} for constraint in zone_spread(name, placement, replicas)]
+    constraints = zone_spread(name, placement, replicas, rolling)
+    return [{**constraint, "labelSelector": selector} for constraint in constraints]
+
+
+def resources(cpu: str, memory: str) -> Manifest:
+    """Memory is limited to what is reserved; a core that idles may be used by whoever needs it.
+
+    The operator's documentation, "Resource management", recommends the class Guaranteed, which wants a limit on cores
+    too and so throttles servers while the node idles. Kubernetes documentation, "Node-pressure Eviction": a pod that
+    stays within its memory request is evicted last without it. Given up: when memory runs out, the kernel need not
+    spare the postmaster; another instance takes over.
+    """
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
 
 
 def inherited_labels(labels: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from components.core.catalogue import CATALOGUE
 from components.core.site import Placement
 from components.postgres.plan import PostgresPlan
-from components.postgres.pods import inherited_labels, pooler_selector, spread
+from components.postgres.pods import inherited_labels, pooler_selector, resources, spread
 from components.targets.kubernetes.labels import Manifest
 from components.targets.kubernetes.placement import region_affinity
 
@@ -21,8 +21,7 @@ such key, no TLS 1.2 handshake succeeds; TLS 1.3 has ciphers of its own."""
 
 def render_pooler(plan: PostgresPlan, placement: Placement, labels: Mapping[str, str]) -> Manifest:
     """Spec of the Pooler."""
-    instances, resources = plan.pooler.instances, plan.pooler.resources
-    size = {"cpu": resources.cpu, "memory": resources.memory}
+    instances, size = plan.pooler.instances, plan.pooler.resources
     return {
         "cluster": {"name": plan.name},
         "type": "rw",
@@ -33,8 +32,10 @@ def render_pooler(plan: PostgresPlan, placement: Placement, labels: Mapping[str,
             "metadata": {"labels": inherited_labels(labels)},
             "spec": {
                 "affinity": {"nodeAffinity": region_affinity(placement)},
-                "topologySpreadConstraints": spread(plan.name, placement, instances, pooler_selector(plan)),
-                "containers": [{"name": "pgbouncer", "resources": {"requests": size, "limits": size}}],
+                "topologySpreadConstraints": spread(
+                    plan.name, placement, instances, pooler_selector(plan), rolling=True
+                ),
+                "containers": [{"name": "pgbouncer", "resources": resources(size.cpu, size.memory)}],
             },
         },
     }

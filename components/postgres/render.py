@@ -46,6 +46,9 @@ def render_conf(plan: PostgresPlan) -> str:
     """postgresql.conf of a single server."""
     settings = {
         **plan.settings,
+        # The default is files in /dev/shm, of which a container has 64 MiB: parallel queries would fail for want of it.
+        # System V segments are bounded by the container's memory alone; the data directory (mmap) would be written to.
+        "dynamic_shared_memory_type": "sysv",
         "hba_file": f"{CONFIG}/pg_hba.conf",
         "ident_file": f"{CONFIG}/pg_ident.conf",
         "listen_addresses": "*",

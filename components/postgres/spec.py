@@ -1,24 +1,41 @@
 """What a person decides about a PostgreSQL service. Knows no consumer and no surroundings."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from components.core.problems import WrongFields
+from components.core.secrecy import is_secret
 from components.core.spec import Resources, ServiceSpec, Spec, odd_quorum
 from components.core.types import DnsLabel, Duration, Memory, Region, Storage, bytes_of
 
 _GIBIBYTE = 2**30
+_LONGEST = 253
+_LAST_PORT = 65535
 
 
 def _matching(pattern: str, allowed: str) -> AfterValidator:
     def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
+        if len(value) > _LONGEST or not re.fullmatch(pattern, value):
             raise ValueError(f"allowed: {allowed}")
         return value
 
     return AfterValidator(check)
+
+
+def _port_exists(address: str) -> str:
+    port = address.removeprefix("https://").partition(":")[2]
+    if port and not 0 < int(port) <= _LAST_PORT:
+        raise ValueError(f"allowed: a port from 1 to {_LAST_PORT}, or none for 443")
+    return address
+
+
+def _no_secret(value: str) -> str:
+    if is_secret(value):
+        raise ValueError("a secret, by its look; annotations are readable by many; use credentials")
+    return value
 
 
 Replicas = Annotated[
@@ -26,7 +43,25 @@ Replicas = Annotated[
 ]
 Cron = Annotated[str, _matching(r"[0-9*/,-]+( [0-9*/,-]+){4}", "five cron fields in UTC, such as 0 2 * * *")]
 Days = Annotated[str, _matching(r"[1-9][0-9]*d", "days such as 30d")]
+Address = Annotated[
+    str,
+    _matching(r"https://[a-z0-9.-]+(:[0-9]{1,9})?", "an address such as https://s3.example.com"),
+    AfterValidator(_port_exists),
+]
 Bucket = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name such as acme-backups")]
+
+AnnotationKey = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
+        "an annotation of your cloud such as eks.amazonaws.com/role-arn",
+    ),
+]
+AnnotationValue = Annotated[
+    str,
+    AfterValidator(_no_secret),
+    _matching(r"[!-~]+", "one word such as arn:aws:iam::111122223333:role/backups"),
+]
 
 
 class Pooler(Spec):
@@ -67,10 +102,13 @@ class Backup(Spec):
     """S3 bucket that receives base backups and, continuously, the write-ahead log."""
     region: Region | None = None
     """Region of the bucket; must be one that data may be in."""
-    endpoint: str | None = Field(default=None, pattern=r"https://[a-z0-9.:-]+")
+    endpoint: Address | None = None
     """Address of an S3 service other than AWS, with https."""
     credentials: DnsLabel | None = None
-    """Existing Secret with ACCESS_KEY_ID and ACCESS_SECRET_KEY. Default: the identity of the pods (IAM role)."""
+    """Existing Secret with ACCESS_KEY_ID and ACCESS_SECRET_KEY, where the cloud gives the pods no identity."""
+    identity: dict[AnnotationKey, AnnotationValue] = Field(default_factory=dict)
+    """Annotations of the instances' service account by which the cloud gives pods an identity that may write to the
+    bucket, such as `eks.amazonaws.com/role-arn`. The account has the service's name. Instead of credentials."""
     retention: Days = "30d"
     """How long backups in the bucket can be restored. Default 30 days; older ones are deleted."""
     snapshot_class: DnsLabel | None = None
@@ -87,16 +125,23 @@ class Backup(Spec):
                     f"{self.snapshot_class} given; a backup has one destination; remove one",
                 )
             )
-        if self.bucket is not None and self.region is None:
-            raise WrongFields(
-                ("region", f"missing; where bucket {self.bucket} is decides whether data may go there; set it")
-            )
-        if self.snapshot_class is not None:
-            bucket_only = {"region", "endpoint", "credentials", "retention"} & self.model_fields_set
-            wrong = [(f, "given; only a bucket has it; remove it or set bucket") for f in sorted(bucket_only)]
-            if wrong:
-                raise WrongFields(*wrong)
+        wrong = list(self._unfit_bucket() if self.bucket is not None else self._unfit_snapshots())
+        if wrong:
+            raise WrongFields(*wrong)
         return self
+
+    def _unfit_bucket(self) -> Iterator[tuple[str, str]]:
+        if self.region is None:
+            yield "region", f"missing; where bucket {self.bucket} is decides whether data may go there; set it"
+        if not self.identity and self.credentials is None:
+            fix = "set identity: {eks.amazonaws.com/role-arn: ...}, or credentials"
+            yield "identity", f"missing; bucket {self.bucket} admits nobody unknown; {fix}"
+        if self.identity and self.credentials is not None:
+            yield "identity", f"given beside credentials {self.credentials}; a backup has one identity; remove one"
+
+    def _unfit_snapshots(self) -> Iterator[tuple[str, str]]:
+        bucket_only = {"region", "endpoint", "credentials", "identity", "retention"} & self.model_fields_set
+        return ((field, "given; only a bucket has it; remove it or set bucket") for field in sorted(bucket_only))
 
 
 class PostgresSpec(ServiceSpec):

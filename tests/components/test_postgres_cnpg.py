@@ -16,11 +16,20 @@ from tests.support.postgres import PLACEMENT, plan_of
 from toolchain import operators
 from toolchain.errors import ToolchainError
 
+IDENTITY = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/acme-backups"}
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "five": {"replicas": 5, "wal_storage": "20Gi", "pooler": {"instances": 3, "mode": "session"}},
     "bucket": {"backup": {"bucket": "acme-backups", "region": "eu-west-1", "credentials": "backup-keys"}},
-    "endpoint": {"backup": {"bucket": "acme", "region": "eu-west-1", "endpoint": "https://s3.example:9000"}},
+    "identity": {"backup": {"bucket": "acme-backups", "region": "eu-west-1", "identity": IDENTITY}},
+    "endpoint": {
+        "backup": {
+            "bucket": "acme",
+            "region": "eu-west-1",
+            "endpoint": "https://s3.example:9000",
+            "credentials": "backup-keys",
+        }
+    },
     "snapshots": {"backup": {"snapshot_class": "fast", "schedule": "30 */6 * * *"}},
 }
 
@@ -157,9 +166,22 @@ def test_instances_stay_in_the_region_one_per_zone() -> None:
 
 def test_instances_have_what_they_ask_for() -> None:
     spec = objects(resources={"cpu": "2", "memory": "4Gi"})["cluster"]["spec"]
-    assert spec["resources"]["requests"] == spec["resources"]["limits"] == {"cpu": "2", "memory": "4Gi"}
+    assert spec["resources"] == {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}
     assert spec["storage"] == {"size": "50Gi", "storageClass": "groundwork-test"}
     assert spec["walStorage"] == {"size": "12Gi", "storageClass": "groundwork-test"}
+
+
+def test_no_process_is_throttled_and_all_have_a_memory_limit() -> None:
+    manifests = objects(**CASES["bucket"])
+    found = [
+        manifests["cluster"]["spec"]["resources"],
+        manifests["backup-store"]["spec"]["instanceSidecarConfiguration"]["resources"],
+        *(one["resources"] for one in manifests["pooler"]["spec"]["template"]["spec"]["containers"]),
+    ]
+    assert len(found) == 3
+    for resources in found:
+        assert resources["limits"] == {"memory": resources["requests"]["memory"]}
+        assert resources["requests"]["cpu"]
 
 
 def test_the_log_leaves_room_on_its_volume() -> None:
@@ -197,6 +219,37 @@ def test_backups_go_to_the_bucket_at_once_and_on_schedule() -> None:
     assert store["spec"]["retentionPolicy"] == "30d"
     assert store["spec"]["configuration"]["data"]["encryption"] == "AES256"
     assert {"backup", "backup-store"}.isdisjoint(objects())
+
+
+def test_the_cloud_knows_the_instances_by_their_service_account() -> None:
+    manifests = objects(**CASES["identity"])
+    assert manifests["cluster"]["spec"]["serviceAccountTemplate"]["metadata"]["annotations"] == IDENTITY
+    assert manifests["backup-store"]["spec"]["configuration"]["s3Credentials"] == {"inheritFromIAMRole": True}
+    by_keys = objects(**CASES["bucket"])
+    assert "serviceAccountTemplate" not in by_keys["cluster"]["spec"]
+    assert "inheritFromIAMRole" not in by_keys["backup-store"]["spec"]["configuration"]["s3Credentials"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "ports"),
+    [
+        (None, [443, 6443]),
+        ("https://s3.example", [443, 6443]),
+        ("https://s3.example:443", [443, 6443]),
+        ("https://s3.example:9000", [443, 6443, 9000]),
+    ],
+)
+def test_instances_and_nobody_else_reach_the_buckets_port(endpoint: str | None, ports: list[int]) -> None:
+    backup = {**CASES["bucket"]["backup"], **({"endpoint": endpoint} if endpoint else {})}
+    manifests = objects("api", backup=backup)
+    assert ports_out(manifests["network"]) == ports
+    assert ports_out(manifests["pooler-network"]) == [443, 6443]
+
+
+def ports_out(policy: dict[str, Any]) -> list[int]:
+    """Ports that are open to any address."""
+    (rule,) = (rule for rule in policy["spec"]["egress"] if "ipBlock" in rule["to"][0])
+    return [port["port"] for port in rule["ports"]]
 
 
 def test_no_object_is_declared_that_the_operator_makes() -> None:

@@ -37,6 +37,11 @@ def test_memory_settings_follow_the_memory() -> None:
     assert (conf["shared_buffers"], conf["effective_cache_size"]) == ("1024MB", "3072MB")
 
 
+def test_shared_memory_of_parallel_queries_is_not_taken_from_the_containers_small_device() -> None:
+    assert settings(render_conf(plan_of()))["dynamic_shared_memory_type"] == "sysv"
+    assert "dynamic_shared_memory_type" not in plan_of(replicas=3).settings, "the operator mounts a device large enough"
+
+
 def test_connections_are_enough_for_every_pool() -> None:
     few = settings(render_conf(plan_of("api")))["max_connections"]
     many = settings(render_conf(plan_of(*(f"app-{n}" for n in range(9)))))["max_connections"]
