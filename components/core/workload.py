@@ -24,6 +24,8 @@ class Listener:
     """`server`: the server proves itself. `mutual`: a client without a certificate is refused."""
     service: bool = True
     """Whether the service's own name reaches it; metrics ports are scraped pod by pod and set False."""
+    published: int = 0
+    """Port by which the service's own name offers it, where that is another one: 443 for a process without rights."""
 
     def facts(self) -> dict[str, str | int]:
         """The listener as plain data, as policies and the inventory see it."""
@@ -98,6 +100,8 @@ class Container:
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     listeners: tuple[Listener, ...] = ()
+    mounts: tuple[str, ...] = ()
+    """Directories it sees; empty: all of the workload's."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ class Workload:
     """Stateful instances start all at once; needed where a quorum must form before any of them is ready."""
     grace_seconds: int = 30
     """Time a process has to finish after it was told to stop."""
+    drain_seconds: int = 0
+    """Time between leaving the service's addresses and being told to stop, for processes that don't wait themselves."""
     restart_on_secrets: bool = True
     """Whether changed secrets restart the instances; False where the server reloads files by itself."""
 

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
+from components.core.mounts import OWN, own_files
 from components.core.problems import ConfigError, Problem
 from components.core.site import Site, peer_hosts
 from components.core.types import bytes_of
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 from components.redis import render
-from components.redis.render import ETC, METRICS_PORT, PORT, SENTINEL_PORT, User
+from components.redis.render import ACCESS, DATA, ETC, EXPORTER, METRICS_PORT, PORT, SENTINEL_PORT, User
 from components.redis.spec import RedisSpec
 
 _UID = 999
 """Of the user `redis` in the image, on Alpine and on Debian."""
-_CERTIFICATE = ("ca.crt", "tls.crt", "tls.key")
+_SERVER_MOUNTS = (ETC, OWN, ACCESS, DATA)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,11 @@ def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:
     consumers = site.consumers_of(name)
     if "default" in consumers:
         raise ConfigError(
-            [Problem("services.default", "Redis reserves the user name default; give the service another name")]
+            [
+                Problem(
+                    "groundwork:services.default", "Redis reserves the user name default; give the service another name"
+                )
+            ]
         )
     replicated = spec.replicas > 1
     ports = (PORT, SENTINEL_PORT) if replicated else (PORT,)
@@ -65,7 +70,7 @@ def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:
         stateful=True,
         files=_files(name, spec, site.names.peer_suffix(name), peers),
         secrets=_secrets(internal, replicated),
-        volumes=(Volume("data", render.DATA, spec.storage),) if spec.storage else (),
+        volumes=(Volume("data", DATA, spec.storage),) if spec.storage else (),
         scratch=() if spec.storage else (_scratch(spec),),
         callers=tuple(Reach(consumer, ports) for consumer in consumers),
         peers=ports if replicated else (),
@@ -87,6 +92,7 @@ def _server(spec: RedisSpec) -> Container:
         liveness=_probe("redis-alive", period=10, failures=6),
         startup=_probe("redis-alive", period=3, failures=200),
         listeners=(Listener("redis", PORT, "redis", "mutual"),),
+        mounts=_SERVER_MOUNTS,
     )
 
 
@@ -101,6 +107,7 @@ def _sentinel() -> Container:
         liveness=_probe("sentinel-alive", period=10, failures=6),
         startup=_probe("sentinel-alive", period=3, failures=40),
         listeners=(Listener("sentinel", SENTINEL_PORT, "redis", "mutual"),),
+        mounts=_SERVER_MOUNTS,
     )
 
 
@@ -116,16 +123,17 @@ def _exporter() -> Container:
         env={
             "REDIS_ADDR": f"rediss://localhost:{PORT}",
             "REDIS_USER": render.MONITOR,
-            "REDIS_PASSWORD_FILE": f"{ETC}/exporter.json",
+            "REDIS_PASSWORD_FILE": f"{EXPORTER}/exporter.json",
             "REDIS_EXPORTER_CONFIG_COMMAND": "-",
-            "REDIS_EXPORTER_TLS_CA_CERT_FILE": f"{ETC}/ca.crt",
-            "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE": f"{ETC}/tls.crt",
-            "REDIS_EXPORTER_TLS_CLIENT_KEY_FILE": f"{ETC}/tls.key",
-            "REDIS_EXPORTER_TLS_SERVER_CERT_FILE": f"{ETC}/tls.crt",
-            "REDIS_EXPORTER_TLS_SERVER_KEY_FILE": f"{ETC}/tls.key",
+            "REDIS_EXPORTER_TLS_CA_CERT_FILE": f"{OWN}/ca.crt",
+            "REDIS_EXPORTER_TLS_CLIENT_CERT_FILE": f"{OWN}/tls.crt",
+            "REDIS_EXPORTER_TLS_CLIENT_KEY_FILE": f"{OWN}/tls.key",
+            "REDIS_EXPORTER_TLS_SERVER_CERT_FILE": f"{OWN}/tls.crt",
+            "REDIS_EXPORTER_TLS_SERVER_KEY_FILE": f"{OWN}/tls.key",
             "REDIS_EXPORTER_TLS_SERVER_MIN_VERSION": "TLS1.3",
         },
         listeners=(Listener("metrics", METRICS_PORT, "https", "server", service=False),),
+        mounts=(OWN, EXPORTER),
     )
 
 
@@ -145,12 +153,13 @@ def _files(name: str, spec: RedisSpec, suffix: str, peers: tuple[str, ...]) -> t
 
 
 def _secrets(internal: tuple[User, ...], replicated: bool) -> tuple[SecretFile, ...]:
-    names = [*_CERTIFICATE, "users.acl", "exporter.json", *(f"{user.name}.password" for user in internal)]
+    names = ["users.acl", *(f"{user.name}.password" for user in internal)]
     if replicated:
         names.append("sentinel-users.acl")
-    return tuple(SecretFile(f"{ETC}/{name}", name) for name in sorted(names))
+    access = (SecretFile(f"{ACCESS}/{name}", name) for name in sorted(names))
+    return (*own_files(), *access, SecretFile(f"{EXPORTER}/exporter.json", "exporter.json"))
 
 
 def _scratch(spec: RedisSpec) -> Scratch:
     """Room for the configuration and for one full copy that a replica receives."""
-    return Scratch("data", render.DATA, f"{bytes_of(spec.resources.memory) // 2**20 + 16}Mi")
+    return Scratch("data", DATA, f"{bytes_of(spec.resources.memory) // 2**20 + 16}Mi")

@@ -10,10 +10,16 @@ from hashlib import sha256
 from json import dumps
 from pathlib import Path
 
-from components.core.types import bytes_of
+from components.core.mounts import OWN, ROOT
+from components.redis.memory import shares_of
 from components.redis.spec import RedisSpec, Role
 
 ETC = "/etc/redis"
+"""Directory of the configuration and the scripts."""
+ACCESS = f"{ROOT}/access"
+"""Directory of the access lists and passwords of servers and Sentinels."""
+EXPORTER = f"{ROOT}/exporter"
+"""Directory of the exporter's password."""
 DATA = "/data"
 PORT, SENTINEL_PORT, METRICS_PORT = 6379, 26379, 9121
 REPLICATION, SENTINEL, MONITOR = "gw_replication", "gw_sentinel", "gw_monitor"
@@ -76,20 +82,15 @@ def consumer_user(name: str, role: Role, replicated: bool) -> User:
     return User(name, _RULES[role], _CONSUMER_OF_SENTINEL if replicated else "")
 
 
-def maxmemory_megabytes(spec: RedisSpec) -> int:
-    """Memory for data: two thirds of the limit, since forks, buffers and fragmentation need the rest."""
-    return bytes_of(spec.resources.memory) * 2 // 3 // 2**20
-
-
 def render_redis_conf(spec: RedisSpec) -> str:
     """redis.conf without what only an instance knows: its own name, its master and passwords."""
-    memory = maxmemory_megabytes(spec)
+    shares = shares_of(spec.resources.memory, spec.replicas)
     lines = [
         *_tls_lines(PORT),
-        f"aclfile {ETC}/users.acl",
+        f"aclfile {ACCESS}/users.acl",
         f"dir {DATA}",
         "tcp-keepalive 60",
-        f"maxmemory {memory}mb",
+        f"maxmemory {shares.data}mb",
         f"maxmemory-policy {spec.policy}",
         *_persistence_lines(spec.written),
         "latency-monitor-threshold 100",
@@ -100,9 +101,9 @@ def render_redis_conf(spec: RedisSpec) -> str:
         lines += [
             "min-replicas-to-write 1",
             f"min-replicas-max-lag {_GUARD_LAG_SECONDS}",
-            f"repl-backlog-size {max(4, memory // 16)}mb",
+            f"repl-backlog-size {shares.backlog}mb",
             f"repl-diskless-sync-max-replicas {spec.replicas - 1}",
-            f"client-output-buffer-limit replica {max(32, memory // 4)}mb {max(16, memory // 8)}mb 60",
+            f"client-output-buffer-limit replica {shares.buffer}mb {shares.backlog}mb 60",
         ]
     return _text(lines)
 
@@ -112,7 +113,7 @@ def render_sentinel_conf(name: str) -> str:
     return _text(
         [
             *_tls_lines(SENTINEL_PORT),
-            f"aclfile {ETC}/sentinel-users.acl",
+            f"aclfile {ACCESS}/sentinel-users.acl",
             f"dir {DATA}",
             "sentinel resolve-hostnames yes",
             "sentinel announce-hostnames yes",
@@ -165,9 +166,9 @@ def _tls_lines(port: int) -> list[str]:
         "port 0",
         f"tls-port {port}",
         "bind * -::*",
-        f"tls-cert-file {ETC}/tls.crt",
-        f"tls-key-file {ETC}/tls.key",
-        f"tls-ca-cert-file {ETC}/ca.crt",
+        f"tls-cert-file {OWN}/tls.crt",
+        f"tls-key-file {OWN}/tls.key",
+        f"tls-ca-cert-file {OWN}/ca.crt",
         "tls-auth-clients yes",
         "tls-replication yes",
         'tls-protocols "TLSv1.3"',

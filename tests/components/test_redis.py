@@ -15,7 +15,8 @@ from components.core.site import Site
 from components.core.target import Target
 from components.core.workload import Workload
 from components.redis import Redis, RedisSpec
-from tests.support.recording import Recorded, run
+from stacks.config import parse
+from tests.support.recording import Recorded, record, run
 from tests.support.redis import NAMES, PLACEMENT, spec_of
 
 Checks = Callable[[Redis, "Surroundings"], None]
@@ -195,3 +196,17 @@ def test_its_certificate_covers_every_name_it_is_dialled_by() -> None:
         )
 
     declare(spec_of("queue", replicas=3), check, "api")
+
+
+def test_the_exporters_pod_mounts_neither_access_lists_nor_data() -> None:
+    services = {"store": {"kind": "redis", "role": "queue", "storage": "1Gi", "replicas": 3}}
+    placement = {"region": "eu-central-1", "zones": 3, "residency": ["eu-central-1"]}
+    environment = {"profile": "dev", "cluster": "embedded", "placement": placement, "owner": "team-data"}
+    _, recorded = record(parse("test", environment, services))
+    (pod,) = [
+        r.manifest["spec"]["template"]["spec"] for r in recorded if r.manifest and r.manifest["kind"] == "StatefulSet"
+    ]
+    mounts = {c["name"]: {m["mountPath"] for m in c["volumeMounts"]} for c in pod["containers"]}
+    assert mounts["exporter"] == {"/run/groundwork/tls", "/run/groundwork/exporter"}
+    servers = {"/etc/redis", "/run/groundwork/tls", "/run/groundwork/access", "/data"}
+    assert mounts["redis"] == mounts["sentinel"] == servers

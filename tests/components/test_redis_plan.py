@@ -71,10 +71,66 @@ def test_any_valid_spec_listens_on_tls_only(plan: RedisPlan) -> None:
 
 
 @given(plan=plans())
-def test_any_valid_spec_leaves_memory_for_forks_and_buffers(plan: RedisPlan) -> None:
+def test_any_valid_spec_stays_below_its_limit_at_its_worst(plan: RedisPlan) -> None:
+    stays_below(plan)
+
+
+@pytest.mark.parametrize("replicas", [1, 3, 5, 7])
+@pytest.mark.parametrize("memory", ["64Mi", "65Mi", "77Mi", "128Mi", "1Gi", "1023Mi", "512Gi"])
+def test_the_smallest_and_largest_stay_below_their_limit(replicas: int, memory: str) -> None:
+    stays_below(plan_of("pubsub", replicas=replicas, resources={"memory": memory}))
+
+
+def stays_below(plan: RedisPlan) -> None:
+    """Data, what waits for every replica, the backlog, and half the data for fragmentation and rewrites: all fit."""
     found = settings(files_of(plan)["redis.conf"])
-    maximum = int(found["maxmemory"].removesuffix("mb")) * 2**20
-    assert 1.5 * maximum <= bytes_of(plan.workload.containers[0].memory)
+    limit = bytes_of(plan.workload.containers[0].memory) // 2**20
+    data = megabytes(found["maxmemory"])
+    buffer = soft = backlog = 0
+    if plan.replicated:
+        kind, *sizes, seconds = found["client-output-buffer-limit"].split()
+        assert (kind, seconds) == ("replica", "60"), "the limits of other clients stay as they are"
+        buffer, soft = map(megabytes, sizes)
+        backlog = megabytes(found["repl-backlog-size"])
+        assert buffer >= soft >= backlog > 0, "a replica is sent the whole backlog: it must fit into what may wait"
+    assert 1.5 * data + (plan.workload.replicas - 1) * buffer + backlog <= limit
+    assert 2 * data >= limit - 1, "the data keeps at least half"
+
+
+def megabytes(value: str) -> int:
+    assert re.fullmatch("[0-9]+mb", value), value
+    return int(value.removesuffix("mb"))
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_each_container_sees_only_the_directories_it_needs(replicas: int) -> None:
+    workload = plan_of("queue", replicas=replicas).workload
+    config = {file.path.rpartition("/")[0] for file in workload.files}
+    secrets = {file.path.rpartition("/")[0] for file in workload.secrets}
+    assert not config & secrets
+    every = config | secrets | {"/data"}
+    seen = {container.name: set(container.mounts) for container in workload.containers}
+    exporter = seen.pop("exporter")
+    assert {secret.slot for secret in workload.secrets if secret.path.rpartition("/")[0] in exporter} == {
+        *("ca.crt", "tls.crt", "tls.key"),
+        "exporter.json",
+    }
+    assert exporter <= secrets
+    for server in seen.values():
+        assert server == every - {"/run/groundwork/exporter"}
+
+
+def test_every_file_that_a_server_or_script_names_is_where_it_looks() -> None:
+    plan = plan_of("queue", replicas=3)
+    there = {file.path for file in plan.workload.files} | {secret.path for secret in plan.workload.secrets}
+    text = "\n".join(files_of(plan).values())
+    named = set(re.findall(r"/(?:etc/redis|run/groundwork)/[\w./-]+\.(?:conf|sh|acl|crt|key)\b", text))
+    assert {"/run/groundwork/tls/tls.key", "/run/groundwork/access/users.acl"} <= named <= there
+    named_to_exporter = {value for value in plan.workload.containers[-1].env.values() if value.startswith("/")}
+    assert len(named_to_exporter) == 4
+    assert named_to_exporter <= there
+    assert "/run/groundwork/access/$1.password" in render.render_script("lib.sh")
+    assert "/run/groundwork/access/gw_sentinel.password" in there
 
 
 @given(plan=plans())

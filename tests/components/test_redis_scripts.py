@@ -33,14 +33,14 @@ class Instance:
 
     def __init__(self, root: Path, index: int, role: str = "queue") -> None:
         self.root = root
-        for folder in ("etc", "data", "bin", "answers"):
+        for folder in ("etc", "access", "data", "bin", "answers"):
             (root / folder).mkdir()
         plan = plan_of(role, replicas=3)
-        files = files_of(plan) | {f"{user.name}.password": f"pw-{user.name}" for user in plan.users}
-        for name, text in files.items():
-            (root / "etc" / name).write_text(
-                text.replace(render.ETC, f"{root}/etc").replace(render.DATA, f"{root}/data")
-            )
+        for name, text in files_of(plan).items():
+            here = text.replace(render.ETC, f"{root}/etc").replace(render.DATA, f"{root}/data")
+            (root / "etc" / name).write_text(here.replace(render.ACCESS, f"{root}/access"))
+        for user in plan.users:
+            (root / "access" / f"{user.name}.password").write_text(f"pw-{user.name}")
         for name, text in STAND_INS.items():
             (root / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
             (root / "bin" / name).chmod(0o755)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from components.core.mounts import OWN
 from components.redis import render
 from tests.support.redis import files_of, plan_of
 
@@ -58,7 +59,7 @@ def server(folder: Path, role: str, replicas: int) -> Iterator[int]:
     (folder / "users.acl").write_text(render.render_acl(plan.users, passwords, of_sentinel=False))
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port: int = free.getsockname()[1]
-    text = files_of(plan)["redis.conf"].replace(render.ETC, str(folder))
+    text = files_of(plan)["redis.conf"].replace(OWN, str(folder)).replace(render.ACCESS, str(folder))
     text = text.replace(f"dir {render.DATA}\n", f"dir {folder}\n").replace("tls-port 6379", f"tls-port {port}")
     process = subprocess.Popen(["redis-server", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None

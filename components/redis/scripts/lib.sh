@@ -1,8 +1,8 @@
 # What start.sh and probe.sh share. POSIX sh; needs redis-cli, timeout, sort, head, sha1sum.
 . /etc/redis/settings.sh
-tls="--tls --cacert /etc/redis/ca.crt --cert /etc/redis/tls.crt --key /etc/redis/tls.key"
+tls="--tls --cacert /run/groundwork/tls/ca.crt --cert /run/groundwork/tls/tls.crt --key /run/groundwork/tls/tls.key"
 
-password() { cat "/etc/redis/$1.password"; }
+password() { cat "/run/groundwork/access/$1.password"; }
 
 # ask USER HOST PORT <commands: the replies. The password goes through a pipe, so no process list shows it.
 ask() {
