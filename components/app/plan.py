@@ -12,6 +12,8 @@ from components.core.types import seconds_of
 from components.core.workload import Autoscale, Container, Listener, Probe, Scratch, Workload
 
 LISTENER = "https"
+_DRAIN_SECONDS = 8
+"""A gateway looks names up every few seconds; until then it sends requests to an instance that is about to stop."""
 _STARTUP_PERIOD = 3
 
 
@@ -34,6 +36,7 @@ def plan_app(name: str, spec: AppSpec, site: Site, bindings: Mapping[str, Bindin
         scratch=(Scratch("tmp", "/tmp", spec.scratch),),  # noqa: S108 (the container's own)
         callers=tuple(Reach(consumer, (spec.port,)) for consumer in consumers),
         reaches=tuple(reach for used in spec.edges for reach in bindings[used].reach),
+        drain_seconds=_DRAIN_SECONDS,
         autoscale=Autoscale(scaling.min, scaling.max, scaling.cpu_percent) if scaled else None,
     )
 

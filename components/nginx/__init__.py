@@ -10,7 +10,7 @@ from components.core.bindings import Endpoint
 from components.core.component import Component, Context
 from components.core.mounts import contents
 from components.nginx.plan import internal_hosts, plan_nginx
-from components.nginx.render import PORT
+from components.nginx.render import PUBLISHED
 from components.nginx.spec import NginxSpec
 
 __all__ = ["Nginx", "NginxSpec"]
@@ -48,5 +48,7 @@ class Nginx(Component):
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Its names outside, then inside."""
-        outside = tuple(Endpoint(self.name, host, PORT, "https", "server", external=True) for host in self._external)
-        return (*outside, *(Endpoint(self.name, host, PORT, "https", "server") for host in self._internal))
+        outside = tuple(
+            Endpoint(self.name, host, PUBLISHED, "https", "server", external=True) for host in self._external
+        )
+        return (*outside, *(Endpoint(self.name, host, PUBLISHED, "https", "server") for host in self._internal))

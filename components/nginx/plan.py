@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from components.core.bindings import Binding
 from components.core.catalogue import CATALOGUE, image_version
-from components.core.mounts import edge_files, own_files
+from components.core.mounts import OWN, edge_files, own_files
 from components.core.problems import ConfigError, Problem
 from components.core.routes import targets
 from components.core.site import Site
@@ -77,7 +77,7 @@ def _server(spec: NginxSpec) -> Container:
         readiness=Probe(path="/ready", port=render.HEALTH_PORT, period=5),
         liveness=Probe(path="/live", port=render.HEALTH_PORT, period=10, failures=6),
         listeners=(
-            Listener("https", render.PORT, "https", "server"),
+            Listener("https", render.PORT, "https", "server", published=render.PUBLISHED),
             Listener("health", render.HEALTH_PORT, "https", "server", service=False),
         ),
     )
@@ -98,4 +98,5 @@ def _exporter() -> Container:
         readiness=Probe(path="/metrics", port=render.METRICS_PORT),
         liveness=Probe(path="/", port=render.METRICS_PORT, period=30, failures=5),
         listeners=(Listener("metrics", render.METRICS_PORT, "https", "server", service=False),),
+        mounts=(render.ETC, render.RUN, OWN),
     )

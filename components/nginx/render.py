@@ -16,6 +16,7 @@ from components.nginx.spec import RESERVED, NginxSpec
 ETC = "/etc/gateway"
 RUN = "/run/gateway"
 PORT = 8443
+PUBLISHED = 443
 HEALTH_PORT = 8444
 METRICS_PORT = 9113
 STATUS_SOCKET = f"{RUN}/status.sock"

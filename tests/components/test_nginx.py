@@ -61,7 +61,7 @@ def test_clients_reach_one_port_and_keep_their_address(objects: dict[str, dict[s
     """Behind a node's address every client would look the same, to limits and to balancing."""
     spec = objects["Service gateway"]["spec"]
     assert (spec["type"], spec["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
-    assert [(port["name"], port["port"]) for port in spec["ports"]] == [("https", 8443)]
+    assert [(port["name"], port["port"]) for port in spec["ports"]] == [("https", 443)]
     ingress = objects["NetworkPolicy gateway"]["spec"]["ingress"]
     assert ingress == [{"ports": [{"protocol": "TCP", "port": 8443}]}]
 
@@ -112,6 +112,16 @@ def test_metrics_come_over_a_socket_and_leave_with_tls(objects: dict[str, dict[s
         assert {"/run/gateway", "/etc/gateway", "/run/groundwork/tls"} <= mounts
 
 
+def test_the_exporter_can_not_read_the_keys_by_which_the_gateway_reaches_services(
+    objects: dict[str, dict[str, Any]],
+) -> None:
+    mounts = {
+        name: {m["mountPath"] for m in container(objects, name)["volumeMounts"]} for name in ("nginx", "exporter")
+    }
+    assert mounts["exporter"] == {"/run/gateway", "/etc/gateway", "/run/groundwork/tls"}
+    assert mounts["nginx"] - mounts["exporter"] == {"/run/groundwork/api", "/run/groundwork/web"}
+
+
 def test_every_file_that_the_configuration_names_is_mounted(objects: dict[str, dict[str, Any]]) -> None:
     import re
 
@@ -149,8 +159,8 @@ def test_its_certificate_bears_every_name_it_is_asked_for() -> None:
     (request,) = [r.inputs for r in recorded if r.name == "gateway-server-request"]
     assert request["dnsNames"] == ["api.example.com", "gateway.groundwork-test.svc"]
     assert [(e.url, e.external) for e in platform.components["gateway"].endpoints()] == [
-        ("https://api.example.com:8443", True),
-        ("https://gateway.groundwork-test.svc:8443", False),
+        ("https://api.example.com:443", True),
+        ("https://gateway.groundwork-test.svc:443", False),
     ]
 
 

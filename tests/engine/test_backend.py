@@ -30,9 +30,11 @@ def team(checkout: Checkout, monkeypatch_module: pytest.MonkeyPatch) -> Iterator
     }
     for name, value in account.items():
         monkeypatch_module.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    key = boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]
-    boto3.client("kms").create_alias(AliasName=KEY, TargetKeyId=key)
+    boto3.client("s3", region_name=REGION).create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    key = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"]
+    boto3.client("kms", region_name=REGION).create_alias(AliasName=KEY, TargetKeyId=key)
     bucket = f"s3://{BUCKET}?region={REGION}&endpoint={host}:{port}&disableSSL=true&s3ForcePathStyle=true"
     provider = f"awskms://{KEY}?region={REGION}"
     yield {**account, "PULUMI_BACKEND_URL": bucket, "GROUNDWORK_SECRETS_PROVIDER": provider}

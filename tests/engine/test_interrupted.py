@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.checkout import Checkout, kill_group
+from tests.support.checkout import Checkout, kill_all
 
 PATIENCE_SECONDS = 120
 
@@ -24,7 +24,7 @@ def test_a_killed_up_is_repaired_by_the_next(checkout: Checkout, enough: int) ->
     checkout.run_toolchain("cluster", "start")
     process = checkout.start("up", "dev")
     await_(lambda: len(objects(checkout)) >= enough, f"{enough} objects")
-    kill_group(process)
+    kill_all(process)
     interrupted = objects(checkout)
     assert interrupted, "the kill came too early to show anything"
 

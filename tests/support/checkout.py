@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Checkout:
         self.root = root
         self.state_home = state
         self._originals: dict[str, str] = {}
-        private = {"XDG_STATE_HOME": str(state), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **variables}
+        private = {"XDG_STATE_HOME": str(state), "NO_COLOR": "1", **variables}
         self._base = {k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "XDG_STATE"))} | private
 
     @classmethod
@@ -122,7 +123,20 @@ class Checkout:
         )
 
 
-def kill_group(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to everything the command started, as a vanished machine would."""
-    os.killpg(process.pid, signal.SIGKILL)
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to everything the command started, plugins in process groups of their own too: the machine is gone."""
+    for number in [*_descendants(process.pid), process.pid]:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
     process.wait()
+
+
+def _descendants(parent: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [parent]
+    for number in found:
+        found += [child for child, its_parent in parents.items() if its_parent == number]
+    return found[1:]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from posixpath import basename
 
 from components.core.site import Placement
-from components.core.workload import Workload
+from components.core.workload import Listener, Workload
 from components.targets.kubernetes.labels import DOMAIN, Manifest, instance_selector, metadata, workload_labels
 from components.targets.kubernetes.network import policy_of
 from components.targets.kubernetes.pods import pod_template
@@ -67,10 +67,20 @@ def _config_data(workload: Workload) -> dict[str, str]:
 
 def _ports(workload: Workload, service_only: bool) -> list[Manifest]:
     return [
-        {"name": x.name, "port": x.port, "targetPort": x.name, "protocol": "TCP", "appProtocol": x.protocol}
+        {
+            "name": x.name,
+            "port": _offered(x, service_only),
+            "targetPort": x.name,
+            "protocol": "TCP",
+            "appProtocol": x.protocol,
+        }
         for x in workload.listeners
         if x.service or not service_only
     ]
+
+
+def _offered(listener: Listener, service_only: bool) -> int:
+    return listener.published if service_only and listener.published else listener.port
 
 
 def _service(workload: Workload, load_balancer: bool) -> Manifest:
@@ -110,14 +120,12 @@ def _set(
 ) -> Manifest:
     annotations = {f"{DOMAIN}/config-hash": config_hash(workload)} if workload.files else {}
     spec: Manifest = {
+        "replicas": workload.autoscale.minimum if workload.autoscale else workload.replicas,
         "selector": instance_selector(workload.name),
         "template": pod_template(
             workload, placement, {**labels, "app.kubernetes.io/version": workload.version}, annotations
         ),
     }
-    if not workload.autoscale:
-        # An autoscaled Deployment leaves its size to the autoscaler; naming it here would undo scaling at each update.
-        spec["replicas"] = workload.replicas
     if not workload.stateful:
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
         return {**_head("apps/v1", "Deployment", meta), "spec": {**spec, "strategy": rolling}}

@@ -17,8 +17,11 @@ def region_affinity(placement: Placement) -> Manifest:
     }
 
 
-def zone_spread(name: str, placement: Placement, replicas: int) -> list[Manifest]:
-    """Spread over zones, which is a condition where replicas could share one without need, and over nodes."""
+def zone_spread(name: str, placement: Placement, replicas: int, rolling: bool = False) -> list[Manifest]:
+    """Spread over zones, which is a condition where replicas could share one without need, and over nodes.
+
+    `rolling`: pods of a Deployment. They may run in any zone, and during an update there are two revisions of them.
+    """
     required = replicas > 1 and placement.zones > 1
     zones: Manifest = {
         "maxSkew": 1,
@@ -27,7 +30,11 @@ def zone_spread(name: str, placement: Placement, replicas: int) -> list[Manifest
         "labelSelector": instance_selector(name),
     }
     if required:
-        zones["minDomains"] = min(replicas, placement.zones)
+        # What has a volume waits for its own zone when that is lost; what has none moves to the zones that are left.
+        zones["minDomains"] = min(replicas, placement.zones - 1 if rolling else placement.zones)
+    if rolling:
+        # Each revision by itself, or an update ends with two pods in one zone; a zone without a usable node is none.
+        zones |= {"matchLabelKeys": ["pod-template-hash"], "nodeTaintsPolicy": "Honor"}
     nodes = {**zones, "topologyKey": HOST, "whenUnsatisfiable": "ScheduleAnyway"}
     nodes.pop("minDomains", None)
     return [zones, nodes]

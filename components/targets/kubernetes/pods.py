@@ -37,7 +37,7 @@ def pod_template(
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "affinity": {"nodeAffinity": region_affinity(placement)},
-            "topologySpreadConstraints": zone_spread(workload.name, placement, minimum),
+            "topologySpreadConstraints": zone_spread(workload.name, placement, minimum, not workload.stateful),
             "containers": [_container(container, workload) for container in workload.containers],
             "volumes": _volumes(workload),
         },
@@ -64,8 +64,10 @@ def _container(container: Container, workload: Workload) -> Manifest:
         },
         "readinessProbe": _probe(container.readiness),
         "livenessProbe": _probe(container.liveness),
-        "volumeMounts": _mounts(workload),
+        "volumeMounts": _mounts(container, workload),
     }
+    if workload.drain_seconds and container is workload.containers[0]:
+        manifest["lifecycle"] = {"preStop": {"sleep": {"seconds": workload.drain_seconds}}}
     if container.startup:
         manifest["startupProbe"] = _probe(container.startup)
     if container.command:
@@ -99,13 +101,14 @@ def _directories(workload: Workload) -> dict[str, str]:
     return {directory: f"files-{index}" for index, directory in enumerate(dict.fromkeys(map(dirname, paths)))}
 
 
-def _mounts(workload: Workload) -> list[Manifest]:
+def _mounts(container: Container, workload: Workload) -> list[Manifest]:
     files: list[Manifest] = [
         {"name": volume, "mountPath": directory, "readOnly": True}
         for directory, volume in _directories(workload).items()
     ]
     volumes: list[Manifest] = [{"name": v.name, "mountPath": v.path} for v in workload.volumes]
-    return files + volumes + [{"name": s.name, "mountPath": s.path} for s in workload.scratch]
+    mounts = files + volumes + [{"name": s.name, "mountPath": s.path} for s in workload.scratch]
+    return [mount for mount in mounts if not container.mounts or mount["mountPath"] in container.mounts]
 
 
 def _volumes(workload: Workload) -> list[Manifest]:

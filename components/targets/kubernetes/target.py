@@ -4,9 +4,8 @@ Creates what `manifests` renders and adds nothing but secret content.
 """
 
 import hashlib
-import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any, Self
 
@@ -76,7 +75,12 @@ class Kubernetes:
             manifests["secret"]["data"] = {slot: value.apply(_encoded) for slot, value in content.items()}
             if workload.restart_on_secrets:
                 _annotate_pods(manifests["set"], SECRET_HASH, _digest(content))
-        return [self.create(parent, f"{workload.name}-{role}", manifest) for role, manifest in manifests.items()]
+        # The autoscaler owns the size once it has changed it; an update must not set it back.
+        leave = ["spec.replicas"] if workload.autoscale else []
+        return [
+            self.create(parent, f"{workload.name}-{role}", manifest, leave if role == "set" else [])
+            for role, manifest in manifests.items()
+        ]
 
     def following(self, services: Iterable[str]) -> Self:
         """The same target, for what must start after these services can serve."""
@@ -84,19 +88,23 @@ class Kubernetes:
         later._after = tuple(resource for service in services for resource in self._serving.get(service, ()))
         return later
 
-    def create(self, parent: Component, name: str, manifest: Manifest) -> pulumi.Resource:
-        """Create one namespaced object. It goes with its namespace, so destroying does not delete it by itself."""
-        serves = (manifest["apiVersion"], manifest["kind"]) not in _PASSIVE
+    def create(self, parent: Component, name: str, manifest: Manifest, leave: Sequence[str] = ()) -> pulumi.Resource:
+        """Create one namespaced object. It goes with its namespace, so destroying does not delete it by itself.
+
+        `leave`: fields that somebody else owns after the creation.
+        """
+        serves = manifest["kind"] not in _PASSIVE
         options = pulumi.ResourceOptions(
             parent=parent,
             provider=self._provider,
             depends_on=[self._namespace, *(self._after if serves else ())],
             deleted_with=self._namespace,
+            ignore_changes=list(leave),
         )
         if manifest["kind"] == "Service" and not self._awaits_address(manifest):
             # Its pods are waited for already; the provider would only let ten seconds pass.
             manifest = _annotated(manifest, "pulumi.com/skipAwait", "true")
-        resource = _construct(name, manifest, options)
+        resource = KubernetesObject(name, manifest, options)
         if serves:
             self._serving.setdefault(parent.name, []).append(resource)
         return resource
@@ -113,7 +121,7 @@ class Kubernetes:
             "kind": "Namespace",
             "metadata": {"name": self.namespace, "labels": labels},
         }
-        return _construct("namespace", manifest, pulumi.ResourceOptions(provider=self._provider))
+        return KubernetesObject("namespace", manifest, pulumi.ResourceOptions(provider=self._provider))
 
     def _create_default_deny(self) -> None:
         manifest: Manifest = {
@@ -125,7 +133,7 @@ class Kubernetes:
         options = pulumi.ResourceOptions(
             provider=self._provider, depends_on=[self._namespace], deleted_with=self._namespace
         )
-        _construct("default-deny", manifest, options)
+        KubernetesObject("default-deny", manifest, options)
 
     def _create_storage_class(self) -> None:
         manifest: Manifest = {
@@ -139,7 +147,7 @@ class Kubernetes:
             "volumeBindingMode": "WaitForFirstConsumer",
             "allowedTopologies": volume_topology(self.placement),
         }
-        _construct("storage", manifest, pulumi.ResourceOptions(provider=self._provider))
+        KubernetesObject("storage", manifest, pulumi.ResourceOptions(provider=self._provider))
 
 
 def _provider(cluster: Cluster) -> k8s.Provider:
@@ -154,39 +162,30 @@ def _provider(cluster: Cluster) -> k8s.Provider:
     )
 
 
-def _construct(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.Resource:
-    """The typed resource of a manifest, or a custom resource where the API is an operator's."""
-    fields: dict[str, Any] = {k: v for k, v in manifest.items() if k not in ("apiVersion", "kind")}
-    api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
-    if (api_version, kind) not in _CONSTRUCTORS:
-        return k8s.apiextensions.CustomResource(name, api_version=api_version, kind=kind, opts=options, **fields)
-    constructor = _CONSTRUCTORS[api_version, kind]()
-    known = {_snake_case(field): value for field, value in fields.items()}
-    resource: pulumi.Resource = constructor(name, opts=options, **known)
-    return resource
+class KubernetesObject(pulumi.CustomResource):
+    """Any Kubernetes object, as its manifest says.
+
+    The generated classes would add nothing to a manifest but take a second to import: one preview in four.
+    """
+
+    def __init__(self, name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> None:
+        group_version = str(manifest["apiVersion"])
+        group_version = group_version if "/" in group_version else f"core/{group_version}"
+        super().__init__(f"kubernetes:{group_version}:{manifest['kind']}", name, dict(manifest), options)
 
 
-_CONSTRUCTORS: dict[tuple[str, str], Any] = {
-    ("v1", "Namespace"): lambda: k8s.core.v1.Namespace,
-    ("storage.k8s.io/v1", "StorageClass"): lambda: k8s.storage.v1.StorageClass,
-    ("v1", "ServiceAccount"): lambda: k8s.core.v1.ServiceAccount,
-    ("v1", "ConfigMap"): lambda: k8s.core.v1.ConfigMap,
-    ("v1", "Secret"): lambda: k8s.core.v1.Secret,
-    ("v1", "Service"): lambda: k8s.core.v1.Service,
-    ("apps/v1", "Deployment"): lambda: k8s.apps.v1.Deployment,
-    ("apps/v1", "StatefulSet"): lambda: k8s.apps.v1.StatefulSet,
-    ("policy/v1", "PodDisruptionBudget"): lambda: k8s.policy.v1.PodDisruptionBudget,
-    ("networking.k8s.io/v1", "NetworkPolicy"): lambda: k8s.networking.v1.NetworkPolicy,
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): lambda: k8s.autoscaling.v2.HorizontalPodAutoscaler,
-}
-"""Looked up late: each API group is imported only when the first of its kinds is created."""
-
-_PASSIVE = frozenset(_CONSTRUCTORS) - {("apps/v1", "Deployment"), ("apps/v1", "StatefulSet")}
+_PASSIVE = frozenset(
+    {
+        "ConfigMap",
+        "HorizontalPodAutoscaler",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    }
+)
 """Kinds that run nothing: nobody waits for them, and they wait for nobody but the namespace."""
-
-
-def _snake_case(field: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", field).lower()
 
 
 def _encoded(text: str) -> str:
