@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stacks.pulumi_cli import Pulumi
 
 ROOT = Path(__file__).resolve().parent.parent
+GATED = ("--suppress-outputs", "--policy-pack", "policies")
 SIMULATED = (
     "This environment is on the embedded cluster: the API server, scheduler and controllers are real, nodes and pods "
     "are simulated. Nothing listens at these addresses; name a cluster of your own in {file} to run it."
@@ -33,7 +34,10 @@ def up(stack: Stack) -> None:
     if not pulumi.exists():
         pulumi.init()
     _repair(pulumi, refresh=created)
-    pulumi.run("up", "--yes", "--suppress-outputs", "--policy-pack", "policies")
+    if pulumi.changes(*GATED):
+        pulumi.run("up", "--yes", "--skip-preview", *GATED)
+    else:
+        typer.echo("Nothing to do: the environment is as the program describes it.")
     _show_endpoints(pulumi, settings)
 
 
@@ -44,7 +48,7 @@ def preview(stack: Stack) -> None:
     pulumi = _pulumi(stack)
     if not pulumi.exists():
         pulumi.init()
-    pulumi.run("preview", "--suppress-outputs", "--policy-pack", "policies")
+    pulumi.run("preview", *GATED)
 
 
 @app.command()
@@ -72,7 +76,7 @@ def down(stack: Stack) -> None:
         return
     _start_cluster(settings)
     _repair(pulumi, refresh=False)
-    pulumi.run("destroy", "--yes", "--suppress-outputs")
+    pulumi.run("destroy", "--yes", "--skip-preview", "--suppress-outputs")
 
 
 @app.command()
@@ -163,7 +167,8 @@ def _show_endpoints(pulumi: Pulumi, settings: dict[str, Any]) -> None:
         return
     for endpoint in (e for e in found if e["external"]):
         target, port = endpoint["service"], endpoint["port"]
-        console.print(f"kubectl -n groundwork-{pulumi.stack} port-forward service/{target} {port}:{port}")
+        local = port if port >= 1024 else port + 8000
+        console.print(f"kubectl -n groundwork-{pulumi.stack} port-forward service/{target} {local}:{port}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Pulumi:
         self._root = root
         self._settings = root / f"Pulumi.{stack}.yaml"
         self.say = say
-        self._env: Mapping[str, str] = {**os.environ, **environment()}
+        # The option `--event-log` is hidden without this variable.
+        self._env: Mapping[str, str] = {**os.environ, **environment(), "PULUMI_DEBUG_COMMANDS": "true"}
 
     def run(self, *args: str) -> None:
         """Run with live output. A lock of a process that no longer exists here is removed and the run repeated."""
@@ -49,6 +50,14 @@ class Pulumi:
         self._forget_salt()
         if code:
             raise PulumiError(code)
+
+    def changes(self, *args: str) -> bool:
+        """Preview with live output; whether an `up` would change anything, outputs of the stack included."""
+        with tempfile.TemporaryDirectory() as scratch:
+            log = Path(scratch) / "events.json"
+            self.run("preview", "--event-log", str(log), *args)
+            events = [json.loads(line) for line in log.read_text().splitlines()]
+        return any(_changes(event) for event in events)
 
     def read(self, *args: str) -> Any:
         """The JSON that a command prints. Raises PulumiError after showing its errors."""
@@ -109,3 +118,14 @@ class Pulumi:
         holders = list(_LOCK.finditer(errors))
         here = socket.gethostname()
         return bool(holders) and all(h["host"] == here and program(int(h["pid"])) != "pulumi" for h in holders)
+
+
+def _changes(event: Mapping[str, Any]) -> bool:
+    """Whether an engine event tells of a change: a step other than `same`, or another output of the stack."""
+    counts = event.get("summaryEvent", {}).get("resourceChanges", {})
+    if any(count for step, count in counts.items() if step != "same"):
+        return True
+    state = event.get("resOutputsEvent", {}).get("metadata", {})
+    if state.get("type") != "pulumi:pulumi:Stack":
+        return False
+    return bool((state.get("old") or {}).get("outputs") != (state.get("new") or {}).get("outputs"))

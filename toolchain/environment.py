@@ -42,6 +42,7 @@ def environment() -> dict[str, str]:
         # A stack's file in git holds no key: the key's salt is read from the stack's state instead.
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
     }
+    _no_debug_logs()
     chosen = os.environ.get("PULUMI_BACKEND_URL", "")
     if chosen in ("", _default_backend()):
         variables["PULUMI_BACKEND_URL"] = _default_backend()
@@ -49,6 +50,17 @@ def environment() -> dict[str, str]:
         if not any(os.environ.get(f"PULUMI_CONFIG_PASSPHRASE{suffix}") for suffix in ("", "_FILE")):
             variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
     return variables
+
+
+def _no_debug_logs() -> None:
+    """The CLI keeps an encrypted debug log of every run, a quarter of a preview's work and up to 500 MB.
+
+    It goes without where there is no folder for it: an empty file takes its place. Whoever wants logs makes a folder.
+    """
+    logs = pulumi_home() / "logs"
+    if not logs.exists():
+        logs.parent.mkdir(parents=True, exist_ok=True)
+        logs.touch()
 
 
 def _search_path() -> str:
