@@ -89,7 +89,7 @@ class Kubernetes:
         return later
 
     def create(self, parent: Component, name: str, manifest: Manifest, leave: Sequence[str] = ()) -> pulumi.Resource:
-        """Create one namespaced object. It goes with its namespace, so destroying does not delete it by itself.
+        """Create one namespaced object.
 
         `leave`: fields that somebody else owns after the creation.
         """
@@ -98,7 +98,8 @@ class Kubernetes:
             parent=parent,
             provider=self._provider,
             depends_on=[self._namespace, *(self._after if serves else ())],
-            deleted_with=self._namespace,
+            # Pods end in the order of the edges; the rest goes with its namespace.
+            deleted_with=None if manifest["kind"] in _SETS else self._namespace,
             ignore_changes=list(leave),
         )
         if manifest["kind"] == "Service" and not self._awaits_address(manifest):
@@ -173,6 +174,9 @@ class KubernetesObject(pulumi.CustomResource):
         group_version = group_version if "/" in group_version else f"core/{group_version}"
         super().__init__(f"kubernetes:{group_version}:{manifest['kind']}", name, dict(manifest), options)
 
+
+_SETS = frozenset({"Deployment", "StatefulSet"})
+"""Kinds whose pods must be gone before their namespace is deleted, which would else look again five seconds later."""
 
 _PASSIVE = frozenset(
     {
