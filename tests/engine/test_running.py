@@ -24,8 +24,9 @@ def scaled(checkout: Checkout) -> Iterator[None]:
 
 def test_after_an_update_each_zone_has_one_instance(checkout: Checkout) -> None:
     nodes = {n["metadata"]["name"]: n["metadata"]["labels"][ZONE] for n in checkout.objects("nodes")}
-    for _ in range(3):
-        checkout.kubectl("-n", "groundwork-prod", "rollout", "restart", "deployment/gateway")
+    for revision in range(3):
+        template = f'{{"spec": {{"template": {{"metadata": {{"annotations": {{"revision": "{revision}"}}}}}}}}}}'
+        checkout.kubectl("-n", "groundwork-prod", "patch", "deployment/gateway", "--patch", template)
         checkout.kubectl("-n", "groundwork-prod", "rollout", "status", "deployment/gateway", "--timeout=60s")
         pods = checkout.objects("pods", "-n", "groundwork-prod", "-l", "app.kubernetes.io/instance=gateway")
         kept = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
