@@ -77,6 +77,10 @@ def down(stack: Stack) -> None:
     _start_cluster(settings)
     _repair(pulumi, refresh=False)
     pulumi.run("destroy", "--yes", "--skip-preview", "--suppress-outputs")
+    if settings.get("cluster") == "embedded":
+        from toolchain.cluster import await_release
+
+        await_release(f"groundwork-{stack}")
 
 
 @app.command()

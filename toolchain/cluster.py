@@ -101,6 +101,20 @@ def connect() -> KubeApi:
     return KubeApi(cluster_files.ports()["kubeApiserverPort"], cluster_files.work_folder() / "pki")
 
 
+def await_release(namespace: str) -> None:
+    """Wait until no volume of a deleted namespace is left: they are reclaimed after it, one by one.
+
+    Raises ToolchainError when one stays.
+    """
+    api = connect()
+
+    def released() -> bool:
+        volumes = api.get("/api/v1/persistentvolumes")["items"]
+        return all(volume["spec"].get("claimRef", {}).get("namespace") != namespace for volume in volumes)
+
+    wait_until(f"the volumes of {namespace} to be reclaimed", READY_SECONDS, released, _hint)
+
+
 def _locked(log: Log) -> AbstractContextManager[None]:
     lock = paths.state_folder() / "cluster.lock"
     return exclusive(lock, lambda: log("another process starts or stops the embedded cluster; waiting for it"))

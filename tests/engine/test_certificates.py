@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.support.deployed import deployed_manifests
 
 
 @pytest.fixture(scope="module")
-def secrets(checkout: Checkout) -> dict[str, dict[str, str]]:
+def secrets(checkout: Checkout) -> Iterator[dict[str, dict[str, str]]]:
     """Content of every Secret of a deployed dev, by name."""
     up = checkout.groundwork("up", "dev")
     assert up.returncode == 0, up.stdout + up.stderr
@@ -29,7 +30,8 @@ def secrets(checkout: Checkout) -> dict[str, dict[str, str]]:
         if manifest["kind"] == "Secret"
     }
     assert {"postgres", "cache", "queue", "demo", "gateway"} <= set(found)
-    return found
+    yield found
+    assert checkout.groundwork("down", "dev").returncode == 0
 
 
 def test_every_service_proves_the_names_it_is_dialled_by(secrets: dict[str, dict[str, str]]) -> None:
