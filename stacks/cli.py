@@ -31,8 +31,7 @@ def up(stack: Stack) -> None:
     settings = _settings(stack)
     created = _start_cluster(settings)
     pulumi = _pulumi(stack)
-    if not pulumi.exists():
-        pulumi.init()
+    pulumi.ensure()
     _repair(pulumi, refresh=created)
     if pulumi.changes(*GATED):
         pulumi.run("up", "--yes", "--skip-preview", *GATED)
@@ -46,8 +45,7 @@ def preview(stack: Stack) -> None:
     """Show what `up` would change, and judge it by the policies. Changes nothing."""
     _start_cluster(_settings(stack))
     pulumi = _pulumi(stack)
-    if not pulumi.exists():
-        pulumi.init()
+    pulumi.ensure()
     pulumi.run("preview", *GATED)
 
 
@@ -77,7 +75,7 @@ def down(stack: Stack) -> None:
     _start_cluster(settings)
     _repair(pulumi, refresh=False)
     pulumi.run("destroy", "--yes", "--skip-preview", "--suppress-outputs")
-    if settings.get("cluster") == "embedded":
+    if _is_embedded(settings):
         from toolchain.cluster import await_release
 
         await_release(f"groundwork-{stack}")
@@ -135,9 +133,13 @@ def _settings(stack: str) -> dict[str, Any]:
     return environment if isinstance(environment, dict) else {}
 
 
+def _is_embedded(settings: dict[str, Any]) -> bool:
+    return settings.get("cluster") == "embedded"
+
+
 def _start_cluster(settings: dict[str, Any]) -> bool:
     """Start the embedded cluster where the environment goes there. True if it is a new one."""
-    if settings.get("cluster") != "embedded":
+    if not _is_embedded(settings):
         return False
     from toolchain.cluster import ensure
 
@@ -166,7 +168,7 @@ def _show_endpoints(pulumi: Pulumi, settings: dict[str, Any]) -> None:
     if not console.is_terminal:
         console.width = 120
     console.print(table)
-    if settings.get("cluster") == "embedded":
+    if _is_embedded(settings):
         console.print(SIMULATED.format(file=f"Pulumi.{pulumi.stack}.yaml"))
         return
     for endpoint in (e for e in found if e["external"]):

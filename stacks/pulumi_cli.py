@@ -74,8 +74,10 @@ class Pulumi:
         listed = self.read("stack", "ls", "--json")
         return any(entry["name"].split("/")[-1] == self.stack for entry in listed)
 
-    def init(self) -> None:
-        """Create the stack. What protects its secrets is kept in state; the committed settings stay as they are."""
+    def ensure(self) -> None:
+        """Create the stack if it is not known. What protects its secrets is in state, not in the settings file."""
+        if self.exists():
+            return
         self._forget_salt()
         provider = os.environ.get("GROUNDWORK_SECRETS_PROVIDER", "default")
         with tempfile.TemporaryDirectory() as scratch:

@@ -65,7 +65,7 @@ class Checkout:
 
     def init(self, stack: str) -> None:
         """Make the stack known to the backend if it is not."""
-        code = f"from stacks.cli import _pulumi as p; s = p('{stack}'); s.exists() or s.init()"
+        code = f"from stacks.cli import _pulumi as p; p('{stack}').ensure()"
         done = self._run([sys.executable, "-c", code], self._base)
         assert done.returncode == 0, done.stderr
 
