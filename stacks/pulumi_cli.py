@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ class PulumiError(Exception):
         super().__init__(f"pulumi ended with {code}")
 
 
+class _Locked(PulumiError):
+    """Somebody else's lock stood in the way."""
+
+
 class Pulumi:
     """`pulumi` for one stack of the project in `root`."""
 
@@ -41,15 +46,28 @@ class Pulumi:
         self._env: Mapping[str, str] = {**os.environ, **environment(), "PULUMI_DEBUG_COMMANDS": "true"}
 
     def run(self, *args: str) -> None:
-        """Run with live output. A lock of a process that no longer exists here is removed and the run repeated."""
+        """Run with live output; try again where a lock stood in the way that is gone or can be removed.
+
+        A lock of a process that no longer exists here is removed. Of two that begin at once, both may find the other's
+        lock and give up: then one of them gets through.
+        """
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+
+        attempts = Retrying(
+            stop=stop_after_attempt(4), wait=wait_random(0.5, 3), retry=retry_if_exception_type(_Locked), reraise=True
+        )
+        with self._settings_copy() as settings:
+            attempts(self._attempt, *args, "--config-file", str(settings))
+
+    def _attempt(self, *args: str) -> None:
         code, errors = self._stream(*args)
-        if code and self._lock_is_stale(errors):
+        if not code:
+            return
+        holders = list(_LOCK.finditer(errors))
+        if self._are_dead(holders):
             self.say("The lock was left by a process that no longer exists; removing it and trying again.")
             subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=True)
-            code, errors = self._stream(*args)
-        self._forget_salt()
-        if code:
-            raise PulumiError(code)
+        raise _Locked(code) if holders else PulumiError(code)
 
     def changes(self, *args: str) -> bool:
         """Preview with live output; whether an `up` would change anything, outputs of the stack included."""
@@ -78,26 +96,26 @@ class Pulumi:
         """Create the stack if it is not known. What protects its secrets is in state, not in the settings file."""
         if self.exists():
             return
-        self._forget_salt()
         provider = os.environ.get("GROUNDWORK_SECRETS_PROVIDER", "default")
-        with tempfile.TemporaryDirectory() as scratch:
-            for name in ("Pulumi.yaml", self._settings.name):
-                shutil.copy(self._root / name, scratch)
-            command = ["pulumi", "stack", "init", self.stack, "--no-select", "--secrets-provider", provider]
-            done = subprocess.run(command, cwd=scratch, env=self._env, check=False)
+        command = ["pulumi", "stack", "init", self.stack, "--no-select", "--secrets-provider", provider]
+        with self._settings_copy() as settings:
+            shutil.copy(self._root / "Pulumi.yaml", settings.parent)
+            done = subprocess.run(command, cwd=settings.parent, env=self._env, check=False)
         if done.returncode:
             raise PulumiError(done.returncode)
 
-    def _forget_salt(self) -> None:
-        """Pulumi notes the salt of a stack's key in its settings file. Unless the file holds a secret, state is enough.
-
-        Left there, it would belong to somebody else's stack, and "incorrect passphrase" would meet the next one.
-        """
-        text = self._settings.read_text()
+    @contextmanager
+    def _settings_copy(self) -> Iterator[Path]:
+        """A copy of the settings for one run. Pulumi writes the salt of a stack's key into the file it is given, in
+        place: killed meanwhile, it leaves an empty one. The salt is in state too; unless the file holds a secret, what
+        a plain `pulumi` has noted is left out, for it may belong to somebody else's stack of the same name."""
+        text = self._settings.read_text(encoding="utf-8")
         if "secure:" not in text:
-            kept = re.sub(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", "", text, flags=re.MULTILINE)
-            if kept != text:
-                self._settings.write_text(kept)
+            text = re.sub(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", "", text, flags=re.MULTILINE)
+        with tempfile.TemporaryDirectory() as scratch:
+            settings = Path(scratch) / self._settings.name
+            settings.write_text(text, encoding="utf-8")
+            yield settings
 
     def _command(self, *args: str) -> list[str]:
         stack = [] if args[:2] == ("stack", "ls") else ["--stack", self.stack]
@@ -115,9 +133,9 @@ class Pulumi:
             kept.append(line)
         return process.wait(), "".join(kept)
 
-    def _lock_is_stale(self, errors: str) -> bool:
+    @staticmethod
+    def _are_dead(holders: list[re.Match[str]]) -> bool:
         """Whether each lock is of a `pulumi` on this machine that no longer runs."""
-        holders = list(_LOCK.finditer(errors))
         here = socket.gethostname()
         return bool(holders) and all(h["host"] == here and program(int(h["pid"])) != "pulumi" for h in holders)
 

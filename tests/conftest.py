@@ -14,12 +14,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files anew instead of comparing")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a cluster run one after another in one worker."""
+    """Tests of one file that share a stack or a cluster run one after another in one worker."""
     for item in items:
-        part = item.path.relative_to(HERE).parts[0]
-        if part == "engine" or item.path.stem == "test_cluster":
-            item.add_marker(pytest.mark.xdist_group(part))
+        if item.path.parent.name == "engine" or item.path.stem == "test_cluster":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -61,15 +61,6 @@ def test_the_cluster_does_not_answer(checkout: Checkout) -> None:
     assert_nothing_deployed(checkout)
 
 
-def test_a_wrong_passphrase(checkout: Checkout) -> None:
-    done = checkout.pulumi(
-        "preview", "--stack", "prod", PULUMI_CONFIG_PASSPHRASE="not this one", PULUMI_CONFIG_PASSPHRASE_FILE=""
-    )
-    assert done.returncode != 0
-    assert "passphrase" in (done.stdout + done.stderr).lower()
-    assert_nothing_deployed(checkout)
-
-
 def test_an_unknown_environment(checkout: Checkout) -> None:
     done = checkout.groundwork("up", "staging")
     assert done.returncode != 0

@@ -19,8 +19,11 @@ ZONE = "topology.kubernetes.io/zone"
 @pytest.fixture(scope="module", params=["dev", "prod"])
 def stack(request: pytest.FixtureRequest, checkout: Checkout) -> Iterator[str]:
     name: str = request.param
+    settings = checkout.root / f"Pulumi.{name}.yaml"
+    before = settings.read_bytes()
     done = checkout.groundwork("up", name)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert settings.read_bytes() == before, "what a person wrote is theirs"
     assert "Endpoints of" in done.stdout
     assert "simulated" in done.stdout
     yield name
@@ -49,6 +52,16 @@ def test_a_second_run_has_nothing_to_do(checkout: Checkout, stack: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     again = checkout.pulumi("up", "--yes", "--stack", stack, "--policy-pack", "policies", "--expect-no-changes")
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_a_wrong_passphrase_is_refused(checkout: Checkout, stack: str) -> None:
+    before = checkout.state(stack)
+    wrong = {"PULUMI_CONFIG_PASSPHRASE": "not this one", "PULUMI_CONFIG_PASSPHRASE_FILE": ""}
+    for command in (("preview",), ("up", "--yes", "--skip-preview")):
+        done = checkout.pulumi(*command, "--stack", stack, **wrong)
+        assert done.returncode != 0
+        assert "incorrect passphrase" in done.stdout + done.stderr
+    assert checkout.state(stack) == before
 
 
 def test_the_cluster_agrees_with_state(checkout: Checkout, stack: str) -> None:
