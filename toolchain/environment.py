@@ -82,7 +82,9 @@ def _search_path() -> str:
 
 
 def _default_backend() -> str:
-    return "file://" + quote(str(state_folder() / "state"))
+    # Without `metadata=skip` each file of state has a second one beside it, written in place: whoever reads it at that
+    # moment, or after a writer was killed there, finds it empty and gives up with nothing but `EOF`.
+    return "file://" + quote(str(state_folder() / "state")) + "?metadata=skip"
 
 
 def _private_folder(folder: Path) -> None:
