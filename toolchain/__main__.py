@@ -8,6 +8,8 @@ import sys
 COMMANDS = {
     "install": ("toolchain.install", "get every tool at its pinned version; quick when all is there"),
     "env": ("toolchain.environment", 'print the variables a shell needs: eval "$(python3 -m toolchain env)"'),
+    "docker": ("toolchain.docker_command", "start, stop and show a Docker engine of the toolchain's own"),
+    "images": ("toolchain.images_command", "bring container images to the Docker engine, made here if need be"),
     "cluster": ("toolchain.cluster_command", "start, stop and show the embedded cluster"),
 }
 

@@ -122,7 +122,7 @@ class _Builder:
     def _command(self, command: list[str], folder: Path, line: Note | None = None) -> str:
         """Run a command; its messages go to `line` one by one. Returns its standard output."""
         with subprocess.Popen(
-            command, cwd=folder, env=_go_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command, cwd=folder, env=go_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
             assert process.stdout is not None
             output: list[str] = []
@@ -140,7 +140,7 @@ class _Builder:
         return "".join(output)
 
 
-def _go_environment() -> dict[str, str]:
+def go_environment() -> dict[str, str]:
     """The user's environment (proxies and module sources stay) with the fixed build settings."""
     fixed = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly", "GOWORK": "off"}
     return {**os.environ, **fixed}

@@ -1,7 +1,7 @@
 """The variables under which plain `pulumi` works in this checkout: `eval "$(python3 -m toolchain env)"`.
 
-A backend, a passphrase or a cluster that the user has chosen is never changed. KUBECONFIG is not set: an environment
-names its cluster itself.
+A backend, a passphrase, a cluster or a Docker engine that the user has chosen is never changed. KUBECONFIG is not set:
+an environment names its cluster itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import quote
 
-from toolchain import venv
+from toolchain import docker_files, venv
 from toolchain.errors import ToolchainError
 from toolchain.locate import locate, mode
 from toolchain.paths import pulumi_home, state_folder
@@ -42,6 +42,8 @@ def environment() -> dict[str, str]:
         # A stack's file in git holds no key: the key's salt is read from the stack's state instead.
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
     }
+    if docker_files.marker().is_file() and not os.environ.get("DOCKER_HOST"):
+        variables["DOCKER_HOST"] = docker_files.url()
     _no_debug_logs()
     chosen = os.environ.get("PULUMI_BACKEND_URL", "")
     if chosen in ("", _default_backend()):

@@ -23,10 +23,10 @@ def running(programs: Path) -> dict[str, int]:
     return {name.removeprefix(prefix): number for number, name in _processes() if name.startswith(prefix)}
 
 
-def terminate(numbers: list[int]) -> None:
-    """Ask the processes to end, end them by force after a few seconds, and wait until they are gone."""
+def terminate(numbers: list[int], seconds: float | None = None) -> None:
+    """Ask the processes to end, end them by force after `seconds` (a few), and wait until they are gone."""
     _signal(numbers, signal.SIGTERM)
-    deadline = time.monotonic() + POLITE_SECONDS
+    deadline = time.monotonic() + (POLITE_SECONDS if seconds is None else seconds)
     while any(map(_alive, numbers)) and time.monotonic() < deadline:
         time.sleep(0.02)
     _signal([number for number in numbers if _alive(number)], signal.SIGKILL)
@@ -48,6 +48,20 @@ def memory(number: int) -> int:
     return int(done.stdout.strip() or 0) * 1024
 
 
+def command_lines() -> Iterator[tuple[int, list[str]]]:
+    """Number, program and arguments of every process of a Linux system that has not ended."""
+    for folder in PROC.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            # A process that ended but was not collected yet has an empty command line.
+            content = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if content.strip(b"\0"):
+            yield int(folder.name), [os.fsdecode(word) for word in content.rstrip(b"\0").split(b"\0")]
+
+
 def _signal(numbers: list[int], number: signal.Signals) -> None:
     for process in numbers:
         try:
@@ -66,16 +80,7 @@ def _processes() -> Iterator[tuple[int, str]]:
 
 
 def _linux() -> Iterator[tuple[int, str]]:
-    for folder in PROC.iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            # A process that ended but was not collected yet has an empty command line.
-            name = (folder / "cmdline").read_bytes().split(b"\0", 1)[0]
-        except OSError:
-            continue
-        if name:
-            yield int(folder.name), os.fsdecode(name)
+    return ((number, words[0]) for number, words in command_lines())
 
 
 def _portable() -> Iterator[tuple[int, str]]:

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+)
+
+// backend is a service that the app uses.
+type backend interface {
+	name() string
+	kind() string
+	// roundTrip writes a value that holds nonce and reads it back. It stops when ctx ends.
+	roundTrip(ctx context.Context, nonce string) (trip, error)
+	// hide strikes the service's secrets out of a text.
+	hide(text string) string
+	close()
+}
+
+// trip is what went to a service and what came back.
+type trip struct {
+	// By is the way: a row, a key or a message.
+	By      string `json:"by"`
+	Written value  `json:"written"`
+	Read    value  `json:"read"`
+}
+
+// value is never the same twice: the nonce is random, and the counter of a service only grows.
+type value struct {
+	Nonce   string `json:"nonce"`
+	Counter int64  `json:"counter"`
+}
+
+// store keeps values by key.
+type store interface {
+	backend
+	put(ctx context.Context, key string, content []byte) error
+	// get also says whether there is such a key.
+	get(ctx context.Context, key string) ([]byte, bool, error)
+}
+
+// connect prepares a pool for each service. Nothing is dialled yet: a service that is down is /ready's to tell.
+func connect(found edges, instance string, log *slog.Logger) ([]backend, error) {
+	useLogger(log)
+	var backends []backend
+	for _, settings := range found.postgres {
+		postgres, err := newPostgres(settings, instance)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", settings.name, err)
+		}
+		backends = append(backends, postgres)
+	}
+	for _, settings := range found.redis {
+		redis, err := newRedis(settings)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", settings.name, err)
+		}
+		backends = append(backends, redis)
+	}
+	return backends, nil
+}
+
+// firstStore is where /store keeps its values, or nil.
+func firstStore(backends []backend) store {
+	for _, backend := range backends {
+		if found, is := backend.(store); is {
+			return found
+		}
+	}
+	return nil
+}
+
+func names(backends []backend) []string {
+	found := make([]string, len(backends))
+	for index, backend := range backends {
+		found[index] = backend.name()
+	}
+	return found
+}
+
+func closeAll(backends []backend) {
+	for _, backend := range backends {
+		backend.close()
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var single = map[string]string{
+	"CACHE_HOST": "cache.test.svc", "CACHE_PORT": "6379", "CACHE_USERNAME": "api", "CACHE_TLS": "mutual",
+	"CACHE_TTL_SECONDS": "1800", "CACHE_PASSWORD_FILE": "/run/groundwork/cache/password",
+	"CACHE_URL_FILE": "/run/groundwork/cache/url", "CACHE_CA_FILE": "/run/groundwork/cache/ca.crt",
+	"CACHE_CERT_FILE": "/run/groundwork/cache/tls.crt", "CACHE_KEY_FILE": "/run/groundwork/cache/tls.key",
+}
+
+var replicated = map[string]string{
+	"JOB_QUEUE_HOST": "job-queue.test.svc", "JOB_QUEUE_PORT": "6379", "JOB_QUEUE_USERNAME": "api", "JOB_QUEUE_TLS": "mutual",
+	"JOB_QUEUE_SENTINELS": "a:26379,b:26379,c:26379", "JOB_QUEUE_SENTINEL_MASTER": "job-queue",
+	"JOB_QUEUE_SENTINEL_USERNAME": "api", "JOB_QUEUE_PASSWORD_FILE": "/p", "JOB_QUEUE_CA_FILE": "/ca",
+	"JOB_QUEUE_CERT_FILE": "/crt", "JOB_QUEUE_KEY_FILE": "/key",
+}
+
+func TestNoServices(t *testing.T) {
+	found, err := discoverEdges(map[string]string{
+		"PORT": "8443", "HOST": "x", "GIT_TLS": "mutual",
+		"SMTP_HOST": "mail", "SMTP_TLS": "server", "SMTP_USERNAME": "postmaster",
+	})
+	if err != nil || len(found.postgres)+len(found.redis) != 0 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+}
+
+func TestWhatAnAppReceives(t *testing.T) {
+	found, err := discoverEdges(golden(t))
+	must(t, err)
+	if len(found.postgres) != 1 || len(found.redis) != 1 {
+		t.Fatalf("found %+v; the golden file has a PostgreSQL and a Redis", found)
+	}
+	folder := "/run/groundwork/postgres/"
+	want := postgresEdge{edge{
+		name: "postgres", address: "postgres.groundwork-test.svc:5432", user: "api", poolSize: 20,
+		identity: identity{folder + "ca.crt", folder + "tls.crt", folder + "tls.key", folder + "password"},
+	}, "api"}
+	if found.postgres[0] != want {
+		t.Errorf("found %+v; want %+v", found.postgres[0], want)
+	}
+	if queue := found.redis[0]; queue.address != "queue.groundwork-test.svc:6379" || queue.ttl != time.Hour {
+		t.Errorf("found %+v", queue)
+	}
+}
+
+func TestSingleAndReplicatedRedis(t *testing.T) {
+	env := maps.Clone(single)
+	maps.Copy(env, replicated)
+	found, err := discoverEdges(env)
+	must(t, err)
+	if len(found.redis) != 2 || found.redis[0].name != "cache" || found.redis[1].name != "job-queue" {
+		t.Fatalf("found %+v; want cache and job-queue, in that order", found.redis)
+	}
+	cache, queue := found.redis[0], found.redis[1]
+	if cache.ttl != 30*time.Minute || len(cache.sentinels) != 0 || cache.poolSize != defaultPoolSize {
+		t.Errorf("cache: %+v", cache)
+	}
+	if !reflect.DeepEqual(queue.sentinels, []string{"a:26379", "b:26379", "c:26379"}) || queue.master != "job-queue" {
+		t.Errorf("queue: %+v", queue)
+	}
+}
+
+func TestServicesAreSortedByName(t *testing.T) {
+	env := map[string]string{}
+	for _, prefix := range []string{"E", "D", "C", "B", "A"} {
+		for variable, value := range single {
+			env[prefix+strings.TrimPrefix(variable, "CACHE")] = value
+		}
+		env[prefix+"_DB_HOST"], env[prefix+"_DB_SSLMODE"] = "db", "verify-full"
+	}
+	found, _ := discoverEdges(env)
+	var order string
+	for index, redis := range found.redis {
+		order += redis.name + " " + found.postgres[index].name + " "
+	}
+	if order != "a a-db b b-db c c-db d d-db e e-db " {
+		t.Error(order)
+	}
+}
+
+func TestWrongSettingsAreAllNamed(t *testing.T) {
+	env := maps.Clone(single)
+	maps.Copy(env, replicated)
+	delete(env, "JOB_QUEUE_SENTINEL_MASTER")
+	delete(env, "CACHE_PASSWORD_FILE")
+	env["CACHE_TTL_SECONDS"] = "soon"
+	env["DB_HOST"], env["DB_SSLMODE"] = "db", "require"
+	_, err := discoverEdges(env)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, name := range []string{
+		"JOB_QUEUE_SENTINEL_MASTER is missing", "CACHE_PASSWORD_FILE is missing", `CACHE_TTL_SECONDS: "soon" given`,
+		`DB_SSLMODE: "require" given; allowed: verify-full`, "DB_DATABASE is missing",
+	} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q is not in:\n%v", name, err)
+		}
+	}
+}
+
+func TestOwnSettings(t *testing.T) {
+	env := golden(t)
+	own, err := discoverOwn(env)
+	must(t, err)
+	if own.port != "8443" || own.name != "api" || own.files.certFile != "/run/groundwork/tls/tls.crt" || own.mutual {
+		t.Errorf("found %+v", own)
+	}
+	for name, wrong := range map[string]string{"PORT": "0", "MUTUAL": "perhaps", "TLS_KEY_FILE": ""} {
+		broken := maps.Clone(env)
+		broken[name] = wrong
+		if _, err := discoverOwn(broken); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s=%q: %v", name, wrong, err)
+		}
+	}
+}
+
+// golden reads the variables that the platform's own catalogue of behaviour says an app receives.
+func golden(t *testing.T) map[string]string {
+	t.Helper()
+	content, err := os.ReadFile("../tests/golden/app/scaled_with_edges.kubernetes.yaml")
+	must(t, err)
+	env := map[string]string{}
+	variable := regexp.MustCompile(`- name: ([A-Z][A-Z0-9_]*)\n +value: '?([^'\n]*)'?\n`)
+	for _, match := range variable.FindAllStringSubmatch(string(content), -1) {
+		env[match[1]] = match[2]
+	}
+	return env
+}

@@ -1,0 +1,151 @@
+"""What images can be made of where no registry can be reached: one row for each image, from Debian's packages.
+
+The images have the users, folders and programs that the originals' consumers rely on; their versions are those of the
+distribution, and say so. They serve closed networks, tests and CI, and are no replacement for the originals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from toolchain.errors import ToolchainError
+
+SUITE = "forky"
+"""The Debian release whose servers come closest to the catalogue's versions: the same major version of each, but for
+minor ones of Redis and PgBouncer."""
+BASE = ("base-files", "coreutils", "dash", "findutils", "grep", "libc-bin", "sed")
+"""What the scripts of every component find in the original images."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+POSTGRES = ("postgresql-18",)
+POSTGRES_PATH = {"PATH": f"/usr/lib/postgresql/18/bin:{PATH}"}
+NGINX = ("nginx", "libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static")
+
+
+@dataclass(frozen=True)
+class User:
+    """The user of an image's process."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str = "/"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One image.
+
+    `repository`: its name without registry. `packages`: what it holds besides `BASE`; the version of the first one is
+    that of the image. `folders`: path -> mode, owned by the user. `links`: path -> target. An image without packages
+    is made of this project's own Go module `module`.
+    """
+
+    repository: str
+    title: str
+    user: User
+    packages: tuple[str, ...] = ()
+    module: str = ""
+    folders: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    stop_signal: str = "SIGTERM"
+    """What the original asks for: PostgreSQL would wait for its clients on SIGTERM, nginx not for its requests."""
+
+
+def _exporter(repository: str, title: str, package: str) -> Recipe:
+    user = User("nobody", 65534, 65534)
+    return Recipe(repository, title, user, (package,), entrypoint=(f"/usr/bin/{package}",))
+
+
+def _nginx(repository: str) -> Recipe:
+    command = ("nginx", "-g", "daemon off;")
+    user = User("nginx", 101, 101)
+    return Recipe(repository, "nginx with brotli", user, NGINX, command=command, stop_signal="SIGQUIT")
+
+
+RECIPES = (
+    Recipe(
+        "library/postgres",
+        "PostgreSQL",
+        User("postgres", 999, 999, "/var/lib/postgresql"),
+        POSTGRES,
+        folders={"/var/lib/postgresql": 0o1777, "/run/postgresql": 0o3777},
+        environment=POSTGRES_PATH,
+        command=("postgres",),
+        stop_signal="SIGINT",
+    ),
+    # CloudNativePG's operator runs it with its own program as the command; its documentation, "Container image
+    # requirements".
+    Recipe(
+        "cloudnative-pg/postgresql",
+        "PostgreSQL",
+        User("postgres", 26, 26, "/var/lib/postgresql"),
+        POSTGRES,
+        folders={"/var/lib/postgresql": 0o1777, "/run/postgresql": 0o3777},
+        environment=POSTGRES_PATH,
+        command=("postgres",),
+        stop_signal="SIGINT",
+    ),
+    # The operator calls /usr/bin/pgbouncer as 998:996.
+    Recipe(
+        "cloudnative-pg/pgbouncer",
+        "PgBouncer",
+        User("pgbouncer", 998, 996),
+        ("pgbouncer",),
+        folders={"/var/log/pgbouncer": 0o755, "/run/pgbouncer": 0o755},
+        links={"/usr/bin/pgbouncer": "/usr/sbin/pgbouncer"},
+        command=("pgbouncer", "/etc/pgbouncer/pgbouncer.ini"),
+    ),
+    Recipe(
+        "library/redis",
+        "Redis",
+        User("redis", 999, 999, "/data"),
+        ("redis-server", "redis-sentinel", "redis-tools"),
+        folders={"/data": 0o755},
+        command=("redis-server",),
+    ),
+    _nginx("nginxinc/nginx-unprivileged"),
+    _nginx("fholzer/nginx-brotli"),
+    Recipe("curlimages/curl", "curl", User("curl_user", 100, 101), ("curl",), command=("curl",)),
+    _exporter("nginx/nginx-prometheus-exporter", "nginx-prometheus-exporter", "prometheus-nginx-exporter"),
+    _exporter("prometheuscommunity/postgres-exporter", "postgres_exporter", "prometheus-postgres-exporter"),
+    _exporter("oliver006/redis_exporter", "redis_exporter", "prometheus-redis-exporter"),
+    Recipe("groundwork/demo", "the demo application", User("demo", 10001, 10001), module="demo", entrypoint=("/demo",)),
+)
+
+
+def recipe_of(reference: str) -> Recipe:
+    """The recipe for a reference, whatever registry or mirror stands before the repository, and for any tag.
+
+    Raises ToolchainError for a repository that nothing is known about, and for a digest.
+    """
+    name, tag = split(reference)
+    if "@" in reference:
+        raise ToolchainError(
+            f"{reference}: no registry has it, and an image made here has another digest; name it by tag, or make its "
+            "registry reachable"
+        )
+    for recipe in RECIPES:
+        if tag and f"/{name}".endswith(f"/{recipe.repository}"):
+            return recipe
+    known = ", ".join(sorted(recipe.repository for recipe in RECIPES))
+    raise ToolchainError(
+        f"{reference}: no registry has it, and it cannot be made here; what can, with any tag and behind any registry: "
+        f"{known}. Make its registry reachable, or load it into the engine: docker load, docker build -t {reference}"
+    )
+
+
+def split(reference: str) -> tuple[str, str]:
+    """Name and tag of an image reference; the tag is empty where there is none."""
+    name = reference.partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (name, "")
+
+
+def registry(reference: str) -> str:
+    """Host of the registry. Docker documentation, "docker image tag": Docker Hub where the name has none."""
+    first, slash, _ = reference.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
