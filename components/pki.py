@@ -98,7 +98,7 @@ class Pki(pulumi.ComponentResource):
             f"{name}-request",
             private_key_pem=key.private_key_pem,
             subject={"common_name": common_name, "organization": "Groundwork"},
-            dns_names=list(hosts) or None,
+            dns_names=list(dict.fromkeys(hosts)) or None,
             opts=options,
         )
         is_authority = "cert_signing" in uses

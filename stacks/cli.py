@@ -12,14 +12,11 @@ import typer
 
 if TYPE_CHECKING:
     from components.core.problems import ConfigError
+    from stacks.places import Place
     from stacks.pulumi_cli import Pulumi
 
 ROOT = Path(__file__).resolve().parent.parent
 GATED = ("--suppress-outputs", "--policy-pack", "policies")
-SIMULATED = (
-    "This environment is on the embedded cluster: the API server, scheduler and controllers are real, nodes and pods "
-    "are simulated. Nothing listens at these addresses; name a cluster of your own in {file} to run it."
-)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Stack = Annotated[str, typer.Argument(help="Environment: the NAME of a Pulumi.NAME.yaml")]
@@ -28,22 +25,25 @@ Stack = Annotated[str, typer.Argument(help="Environment: the NAME of a Pulumi.NA
 @app.command()
 def up(stack: Stack) -> None:
     """Bring the environment up, gated by the policies, and show its endpoints."""
-    settings = _settings(stack)
-    created = _start_cluster(settings)
+    place = _place(stack)
+    fresh = place.start()
     pulumi = _pulumi(stack)
     pulumi.ensure()
-    _repair(pulumi, refresh=created)
-    if pulumi.changes(*GATED):
+    _repair(pulumi, place, fresh)
+    preview = pulumi.preview(*GATED)
+    place.provide(preview.images)
+    if preview.changes:
         pulumi.run("up", "--yes", "--skip-preview", *GATED)
     else:
         typer.echo("Nothing to do: the environment is as the program describes it.")
-    _show_endpoints(pulumi, settings)
+    place.await_ready()
+    _show_endpoints(pulumi, place)
 
 
 @app.command()
 def preview(stack: Stack) -> None:
     """Show what `up` would change, and judge it by the policies. Changes nothing."""
-    _start_cluster(_settings(stack))
+    _place(stack).start()
     pulumi = _pulumi(stack)
     pulumi.ensure()
     pulumi.run("preview", *GATED)
@@ -67,24 +67,21 @@ def touched(base: Annotated[str, typer.Argument(help="Commit or branch to compar
 @app.command()
 def down(stack: Stack) -> None:
     """Take the environment away: no object and no resource is left."""
-    settings = _settings(stack)
+    place = _place(stack)
     pulumi = _pulumi(stack)
     if not pulumi.exists():
         typer.echo(f"{stack} is not up: the backend knows no such stack.")
         return
-    _start_cluster(settings)
-    _repair(pulumi, refresh=False)
+    place.start()
+    _repair(pulumi, place, fresh=False)
     pulumi.run("destroy", "--yes", "--skip-preview", "--suppress-outputs")
-    if _is_embedded(settings):
-        from toolchain.cluster import await_release
-
-        await_release(f"groundwork-{stack}")
+    place.await_gone()
 
 
 @app.command()
 def endpoints(stack: Stack) -> None:
     """Show where the environment is reached."""
-    _show_endpoints(_pulumi(stack), _settings(stack))
+    _show_endpoints(_pulumi(stack), _place(stack))
 
 
 def main() -> None:
@@ -118,7 +115,7 @@ def _environments() -> list[str]:
 
 
 def _settings(stack: str) -> dict[str, Any]:
-    """What the environment's file says of its cluster and region; the program validates the rest."""
+    """What the environment's file says of the environment as a whole, unvalidated."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -133,29 +130,20 @@ def _settings(stack: str) -> dict[str, Any]:
     return environment if isinstance(environment, dict) else {}
 
 
-def _is_embedded(settings: dict[str, Any]) -> bool:
-    return settings.get("cluster") == "embedded"
+def _place(stack: str) -> Place:
+    from stacks.places import place_of
+
+    return place_of(stack, _settings(stack), typer.echo)
 
 
-def _start_cluster(settings: dict[str, Any]) -> bool:
-    """Start the embedded cluster where the environment goes there. True if it is a new one."""
-    if not _is_embedded(settings):
-        return False
-    from toolchain.cluster import ensure
-
-    placement = settings.get("placement")
-    region = placement.get("region") if isinstance(placement, dict) else None
-    return ensure(region=str(region)).created if region else ensure().created
-
-
-def _repair(pulumi: Pulumi, refresh: bool) -> None:
-    """Bring state and reality together after a killed run or a new embedded cluster."""
+def _repair(pulumi: Pulumi, place: Place, fresh: bool) -> None:
+    """Bring state and reality together after a killed run or on a new embedded cluster."""
     from stacks.repair import repair
 
-    repair(pulumi, refresh)
+    repair(pulumi, place, fresh)
 
 
-def _show_endpoints(pulumi: Pulumi, settings: dict[str, Any]) -> None:
+def _show_endpoints(pulumi: Pulumi, place: Place) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -168,13 +156,8 @@ def _show_endpoints(pulumi: Pulumi, settings: dict[str, Any]) -> None:
     if not console.is_terminal:
         console.width = 120
     console.print(table)
-    if _is_embedded(settings):
-        console.print(SIMULATED.format(file=f"Pulumi.{pulumi.stack}.yaml"))
-        return
-    for endpoint in (e for e in found if e["external"]):
-        target, port = endpoint["service"], endpoint["port"]
-        local = port if port >= 1024 else port + 8000
-        console.print(f"kubectl -n groundwork-{pulumi.stack} port-forward service/{target} {local}:{port}")
+    for hint in place.hints(found):
+        console.print(hint, soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ class Platform:
 def compose(environment: Environment, target: Target) -> Platform:
     """Create every component on `target`."""
     services = environment.services
-    site = Site(environment.name, environment.placement, target.names, consumers(services))
+    registry = environment.images.registry
+    site = Site(environment.name, environment.placement, target.names, consumers(services), registry)
     issuer = Pki("pki", site, environment.certificates, environment.owner)
     components: dict[str, Component] = {}
     for name, spec in services.items():

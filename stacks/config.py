@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from components import KINDS, component_of
 from components.core.problems import ConfigError, Problem, closest, dotted, problems_of, shown
 from components.core.spec import ServiceSpec
-from stacks.environment import Environment, EnvironmentSpec
+from stacks.environment import Environment, EnvironmentSpec, place_problems
 from stacks.graph import SERVICES, deploy_order, edge_problems
 from stacks.names import environment_name_problems, name_collisions, service_name_problems
 from stacks.profiles import PROFILES
@@ -52,9 +52,7 @@ def parse(name: str, environment: Any, services: Any) -> Environment:
     if problems or not base:
         raise ConfigError(problems)
     ordered = {service: specs[service] for service in deploy_order(specs)}
-    return Environment(
-        name=name, services=ordered, **{field: getattr(base, field) for field in EnvironmentSpec.model_fields}
-    )
+    return Environment(name=name, services=ordered, **{field: getattr(base, field) for field in base.model_fields_set})
 
 
 def _parse_environment(raw: Any) -> tuple[EnvironmentSpec | None, list[Problem]]:
@@ -65,10 +63,11 @@ def _parse_environment(raw: Any) -> tuple[EnvironmentSpec | None, list[Problem]]
         Problem(f"{ENVIRONMENT}.services", f"services stand beside the environment; move them to `{SERVICES}:`")
         for _ in range(len(raw) - len(own))
     ]
+    misplaced += [Problem(f"{ENVIRONMENT}.{field}", text) for field, text in place_problems(own)]
     try:
         base = EnvironmentSpec.model_validate(own)
     except ValidationError as error:
-        return None, misplaced + problems_of(error, EnvironmentSpec, ENVIRONMENT)
+        return None, problems_of(error, EnvironmentSpec, ENVIRONMENT) + misplaced
     return (None if misplaced else base), misplaced
 
 

@@ -40,6 +40,8 @@ def environment_name_problems(path: str, name: object) -> list[Problem]:
 def service_name_problems(name: object, environment: str) -> list[Problem]:
     """What is wrong with one service's name by itself."""
     path = dotted(SERVICES, name)
+    if isinstance(name, str) and "--" in name:
+        return [Problem(path, f"{shown(name)} given; two hyphens in a row divide the ends of an edge; rename it")]
     if wrong := _wrong(name):
         return [Problem(path, f"{shown(name)} given; {wrong}; rename it{_such_as(name)}")]
     if name in RESERVED:

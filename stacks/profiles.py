@@ -9,6 +9,12 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
         "postgres": {"replicas": 1, "storage": "1Gi"},
         "redis": {"replicas": 1},
     },
+    "local": {
+        "app": {"replicas": 1},
+        "nginx": {"replicas": 1},
+        "postgres": {"replicas": 1, "storage": "1Gi", "resources": {"cpu": "250m", "memory": "512Mi"}},
+        "redis": {"replicas": 1},
+    },
     "prod": {
         "app": {"replicas": 3, "resources": {"cpu": "250m", "memory": "256Mi"}},
         "nginx": {"replicas": 3, "resources": {"cpu": "250m", "memory": "256Mi"}},

@@ -3,6 +3,8 @@
 Nothing here replaces what `pulumi` does; whoever prefers it plain calls it plain.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -13,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,16 @@ class PulumiError(Exception):
     def __init__(self, code: int) -> None:
         self.code = code
         super().__init__(f"pulumi ended with {code}")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a preview has found."""
+
+    changes: bool
+    """Whether an `up` would change anything, outputs of the stack included."""
+    images: tuple[str, ...]
+    """Images of the containers that there will be."""
 
 
 class _Locked(PulumiError):
@@ -69,13 +82,14 @@ class Pulumi:
             subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=True)
         raise _Locked(code) if holders else PulumiError(code)
 
-    def changes(self, *args: str) -> bool:
-        """Preview with live output; whether an `up` would change anything, outputs of the stack included."""
+    def preview(self, *args: str) -> Preview:
+        """Preview with live output; what is to be known of it before an `up`."""
         with tempfile.TemporaryDirectory() as scratch:
             log = Path(scratch) / "events.json"
             self.run("preview", "--event-log", str(log), *args)
             events = [json.loads(line) for line in log.read_text().splitlines()]
-        return any(_changes(event) for event in events)
+        images = dict.fromkeys(image for event in events for image in _images(event))
+        return Preview(any(_changes(event) for event in events), tuple(images))
 
     def read(self, *args: str) -> Any:
         """The JSON that a command prints. Raises PulumiError after showing its errors."""
@@ -138,6 +152,29 @@ class Pulumi:
         """Whether each lock is of a `pulumi` on this machine that no longer runs."""
         here = socket.gethostname()
         return bool(holders) and all(h["host"] == here and program(int(h["pid"])) != "pulumi" for h in holders)
+
+
+def _images(event: Mapping[str, Any]) -> Iterator[str]:
+    """Images of the containers that an engine event tells of: on a Docker engine, or of pods and what makes them."""
+    new = event.get("resourcePreEvent", {}).get("metadata", {}).get("new") or {}
+    kind = str(new.get("type", ""))
+    if kind == "docker:index/container:Container":
+        yield str(new["inputs"]["image"])
+    elif kind.startswith("kubernetes:"):
+        yield from _named_images(new["inputs"].get("spec"))
+
+
+def _named_images(value: Any) -> Iterator[str]:
+    """`image` is the field of a container and of a Pooler, `imageName` that of a Cluster of CloudNativePG."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _named_images(item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if key in ("image", "imageName") and isinstance(item, str):
+                yield item
+            else:
+                yield from _named_images(item)
 
 
 def _changes(event: Mapping[str, Any]) -> bool:

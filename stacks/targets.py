@@ -1,33 +1,76 @@
-"""Which target an environment goes to: finds the cluster it names and makes sure that it answers.
+"""Which target an environment goes to: finds the cluster or engine it names and makes sure that it answers.
 
-Reads kubeconfig files and dials the API server once. Changes nothing.
+Reads kubeconfig files and dials once. Changes nothing.
 """
+
+from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from components.core.problems import ConfigError, Problem
 from components.core.target import Target
-from components.targets.kubernetes import Cluster, Kubernetes
 from stacks.config import ENVIRONMENT
-from stacks.environment import ClusterSpec, Environment
+from stacks.environment import ClusterSpec, EngineSpec, Environment
+
+if TYPE_CHECKING:
+    from components.targets.kubernetes import Cluster
 
 _CLUSTER = f"{ENVIRONMENT}.cluster"
 _EMBEDDED_PROVISIONER = "kubernetes.io/host-path"
+_START = {
+    "embedded": "start it: python3 -m toolchain cluster start",
+    "node": "start it: python3 -m toolchain cluster start --node",
+}
 _TIMEOUT_SECONDS = 5.0
 
 
 def target_of(environment: Environment) -> Target:
-    """The target, ready to create on. Raises ConfigError where its cluster can't be found or does not answer."""
+    """The target, ready to create on. Raises ConfigError where it can't be found or does not answer."""
+    if environment.target == "docker":
+        return _docker(environment)
+    from components.targets.kubernetes import Kubernetes
+
     cluster = cluster_of(environment)
-    _dial(cluster)
+    _dial(cluster, _START.get(str(environment.cluster), ""))
     return Kubernetes(environment.name, environment.placement, environment.owner, environment.data_class.value, cluster)
+
+
+def engine_of(docker: object) -> str:
+    """Address of the engine that an environment's `docker:` names."""
+    if isinstance(docker, EngineSpec):
+        return docker.host
+    from toolchain.docker import existing
+
+    found = existing(log=lambda _: None)
+    if found is None:
+        text = "auto given; no engine answers on this machine; start Docker, or: python3 -m toolchain docker start"
+        raise ConfigError([Problem(f"{ENVIRONMENT}.docker", text)])
+    return found
+
+
+def _docker(environment: Environment) -> Target:
+    from components.targets.docker import Docker
+
+    host = engine_of(environment.docker)
+    path = host.removeprefix("unix://")
+    if path != host:
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            text = f"{host} given; no engine answers ({reason}); start Docker, or: python3 -m toolchain docker start"
+            raise ConfigError([Problem(f"{ENVIRONMENT}.docker", text)]) from None
+    return Docker(environment.name, host, environment.images.registry)
 
 
 def cluster_of(environment: Environment) -> Cluster:
     """The cluster an environment names, as the target needs to know it."""
+    from components.targets.kubernetes import Cluster
+
     spec = environment.cluster
     if isinstance(spec, ClusterSpec):
         return Cluster(
@@ -38,6 +81,16 @@ def cluster_of(environment: Environment) -> Cluster:
             storage_class=spec.storage_class,
             provisioner=spec.provisioner,
             storage_parameters=spec.storage_parameters,
+        )
+    if spec == "node":
+        from toolchain.node import profile
+
+        return Cluster(
+            kubeconfig=str(profile.kubeconfig_file()),
+            context=profile.CONTEXT,
+            identity="node",
+            single_node=True,
+            provisioner=profile.PROVISIONER,
         )
     from toolchain.cluster_files import CONTEXT, kubeconfig_file
 
@@ -50,16 +103,11 @@ def cluster_of(environment: Environment) -> Cluster:
     )
 
 
-def _dial(cluster: Cluster) -> None:
+def _dial(cluster: Cluster, start: str) -> None:
     """Fail early and plainly: the provider would report an unreachable cluster once per resource."""
-    start = (
-        "start it: python3 -m toolchain cluster start"
-        if cluster.simulated
-        else "check it with kubectl, or name another"
-    )
     path = Path(cluster.kubeconfig)
     if not path.is_file():
-        hint = start if cluster.simulated else "correct cluster.kubeconfig"
+        hint = start or "correct cluster.kubeconfig"
         raise _unreachable(f"{path} given; there is no such kubeconfig; {hint}")
     server = _server(path, cluster.context)
     address = urlsplit(server)
@@ -67,7 +115,8 @@ def _dial(cluster: Cluster) -> None:
         socket.create_connection((address.hostname or "", address.port or 443), _TIMEOUT_SECONDS).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise _unreachable(f"{cluster.context} given; {server} does not answer ({reason}); {start}") from None
+        hint = start or "check it with kubectl, or name another"
+        raise _unreachable(f"{cluster.context} given; {server} does not answer ({reason}); {hint}") from None
 
 
 def _server(kubeconfig: Path, context: str) -> str:

@@ -1,6 +1,6 @@
 """The behaviour catalogue: one file per behaviour, input first, then exactly what is deployed for it.
 
-`tests/golden/<component>/<case>.kubernetes.yaml` holds the case (description, services, service, optionally an
+`tests/golden/<component>/<case>.<target>.yaml` holds the case (description, services, service, optionally an
 environment) and the objects of `service`; `error_<why>.yaml` holds the case and the messages. `make golden` writes the
 files anew; the diff is then what a reviewer reads.
 """
@@ -28,15 +28,19 @@ ENVIRONMENT = {
 }
 
 
+DOCKER = {"profile": "local", "target": "docker", "placement": ENVIRONMENT["placement"], "owner": "team-platform"}
+
+
 def cases(pattern: str) -> list[Any]:
     found = sorted(FOLDER.rglob(pattern))
     return [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in found]
 
 
-@pytest.mark.parametrize("path", cases("*.kubernetes.yaml"))
+@pytest.mark.parametrize("path", cases("*.kubernetes.yaml") + cases("*.docker.yaml"))
 def test_objects_are_as_the_catalogue_says(path: Path, request: pytest.FixtureRequest) -> None:
     case, *expected = documents(path)
-    _, recorded = record(parse("test", environment_of(case), case["services"]))
+    environment = parse("test", environment_of(case, path), case["services"])
+    _, recorded = record(environment)
     found = [manifest for manifest in map(shown, recorded) if manifest and belongs(manifest, case["service"])]
     found.sort(key=lambda manifest: identities([manifest]))
     if request.config.getoption("--update-golden"):
@@ -44,14 +48,14 @@ def test_objects_are_as_the_catalogue_says(path: Path, request: pytest.FixtureRe
         return
     assert identities(found) == identities(expected), f"the objects of {case['service']} are others; see `make golden`"
     for manifest, wanted in zip(found, expected, strict=True):
-        assert manifest == wanted, f"{manifest['kind']} {manifest['metadata']['name']} differs; see `make golden`"
+        assert manifest == wanted, f"{identities([manifest])[0]} differs; see `make golden`"
 
 
 @pytest.mark.parametrize("path", cases("error_*.yaml"))
 def test_mistakes_are_answered_as_the_catalogue_says(path: Path, request: pytest.FixtureRequest) -> None:
     (case,) = documents(path)
     with pytest.raises(ConfigError) as caught:
-        parse("test", environment_of(case), case["services"])
+        parse("test", environment_of(case, path), case["services"])
     found = [str(problem) for problem in caught.value.problems]
     if request.config.getoption("--update-golden"):
         write(path, [{**case, "errors": found}])
@@ -59,20 +63,32 @@ def test_mistakes_are_answered_as_the_catalogue_says(path: Path, request: pytest
     assert found == case["errors"]
 
 
-def environment_of(case: dict[str, Any]) -> dict[str, Any]:
-    return {**ENVIRONMENT, **case.get("environment", {})}
+def environment_of(case: dict[str, Any], path: Path) -> dict[str, Any]:
+    base = DOCKER if path.name.endswith(".docker.yaml") else ENVIRONMENT
+    written = case.get("environment", {})
+    return {**(DOCKER if written.get("target") == "docker" else base), **written}
 
 
 def belongs(manifest: dict[str, Any], service: str) -> bool:
+    if "docker" in manifest:
+        return {"label": "groundwork.dev/service", "value": service} in manifest["labels"]
     return bool(manifest["metadata"].get("labels", {}).get("app.kubernetes.io/instance") == service)
 
 
 def identities(manifests: list[dict[str, Any]]) -> list[str]:
-    return [f"{m['apiVersion']} {m['kind']} {m['metadata']['name']}" for m in manifests]
+    return [
+        f"{m['docker']} {m['name']}" if "docker" in m else f"{m['apiVersion']} {m['kind']} {m['metadata']['name']}"
+        for m in manifests
+    ]
 
 
 def shown(resource: Recorded) -> dict[str, Any] | None:
     """The object with secret content left out: the catalogue shows which keys there are, not what is in them."""
+    if resource.type.startswith("docker:index/"):
+        given = resource.inputs.get("uploads", [])
+        uploads = [secretless(upload) for upload in (given["value"] if isinstance(given, dict) else given)]
+        content = {**resource.inputs, **({"uploads": uploads} if uploads else {})}
+        return {"docker": resource.type.rpartition(":")[2], **plain(content)}
     manifest = resource.manifest
     if manifest and manifest["kind"] == "Secret":
         for field in ("data", "stringData"):
@@ -80,6 +96,10 @@ def shown(resource: Recorded) -> dict[str, Any] | None:
                 keys = manifest[field].get("value", manifest[field])
                 manifest[field] = dict.fromkeys(sorted(keys), "(secret)")
     return plain(manifest) if manifest else None
+
+
+def secretless(upload: dict[str, Any]) -> dict[str, Any]:
+    return {**upload, "content": "(secret)"} if upload["permissions"] == "0440" else upload
 
 
 def plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from components.app.spec import AppSpec
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.component import Component, Context
 from components.core.mounts import contents
+from components.core.site import Placement
 
 __all__ = ["App", "AppSpec"]
 
@@ -48,6 +49,17 @@ class App(Component):
         context.target.realise(self, workload, contents(certificate, context.bindings))
         self.finish(host=hosts[0], metrics=_metrics(spec))
 
+    @classmethod
+    def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
+        """One machine has nothing to scale over, and one port for one instance."""
+        wrong = super().check(spec, target, placement)
+        scaling = spec.replicas
+        if target == "docker" and scaling.max > scaling.min:
+            wrong.append(("replicas.max", f"{scaling.max} given; docker does not scale; set replicas: {scaling.min}"))
+        if target == "docker" and spec.publish and scaling.min > 1:
+            wrong.append(("publish", f"{spec.publish} given; {scaling.min} instances can't share a port; remove it"))
+        return wrong
+
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Its one endpoint, inside the environment."""
         names, listener = self.context.site.names, self._listener
@@ -62,7 +74,7 @@ class App(Component):
                 settings={"HOST": endpoint.host, "PORT": str(endpoint.port), "URL": endpoint.url},
                 files=self.context.issuer.client(consumer, self.name, self).files(),
                 reach=(Reach(self.name, (endpoint.port,)),),
-                instances=self.context.site.names.instances(self.name, LISTENER),
+                instances=self.context.site.names.instances(self.name, LISTENER, self.facts["replicas"]),
             )
         return self._bindings[consumer]
 

@@ -36,6 +36,7 @@ def plan_app(name: str, spec: AppSpec, site: Site, bindings: Mapping[str, Bindin
         scratch=(Scratch("tmp", "/tmp", spec.scratch),),  # noqa: S108 (the container's own)
         callers=tuple(Reach(consumer, (spec.port,)) for consumer in consumers),
         reaches=tuple(reach for used in spec.edges for reach in bindings[used].reach),
+        publish=spec.publish or 0,
         drain_seconds=_DRAIN_SECONDS,
         autoscale=Autoscale(scaling.min, scaling.max, scaling.cpu_percent) if scaled else None,
     )
@@ -43,14 +44,14 @@ def plan_app(name: str, spec: AppSpec, site: Site, bindings: Mapping[str, Bindin
 
 def certificate_hosts(name: str, site: Site) -> tuple[str, ...]:
     """Every name it is dialled by; `localhost` is for probes by command."""
-    return (site.names.host(name), name, site.names.instances(name, LISTENER).host, "localhost")
+    return (site.names.host(name), name, site.names.instances(name, LISTENER, 1).host, "localhost")
 
 
 def _container(name: str, spec: AppSpec, site: Site, bindings: Mapping[str, Binding]) -> Container:
     probes, live = spec.probes, _probe(spec.probes.live_command, spec.probes.live, spec.port, period=10, failures=6)
     return Container(
         name="app",
-        image=spec.image,
+        image=site.image(spec.image),
         command=spec.command,
         args=spec.args,
         env=environment_of(name, spec, image_version(spec.image), site, bindings),

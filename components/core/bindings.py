@@ -72,6 +72,8 @@ class Instances:
 
     host: str
     """Resolves to the address of each instance."""
+    names: tuple[str, ...] = ()
+    """A name of its own for each instance, where the target gives one."""
     srv: str = ""
     """Name of the port in SRV records, `_{srv}._tcp.{host}`, where the target publishes them. They give each instance a
     name of its own, by which independent clients agree on who is who."""

@@ -29,6 +29,8 @@ CATALOGUE = {
     "postgres-cnpg": Release("ghcr.io/cloudnative-pg/postgresql", "18.6", "18.6-system-trixie"),
     "postgres-exporter": Release("quay.io/prometheuscommunity/postgres-exporter", "0.19.0", "v0.19.0"),
     "pgbouncer-cnpg": Release("ghcr.io/cloudnative-pg/pgbouncer", "1.25.1"),
+    # Holds an instance's network on Docker and asks its HTTPS probes, as the node does on Kubernetes.
+    "sandbox": Release("docker.io/curlimages/curl", "8.17.0"),
     "redis": Release("docker.io/library/redis", "8.10.1", "8.10.1-alpine"),
     "redis-exporter": Release("ghcr.io/oliver006/redis_exporter", "1.79.0", "v1.79.0"),
 }

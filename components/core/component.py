@@ -61,6 +61,9 @@ class Component(pulumi.ComponentResource):
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:  # noqa: ARG003
         """Why `spec` can't run there: (field, text) pairs, as in WrongFields. Asked when the environment loads."""
+        if spec.publish and target != "docker":
+            text = f"{spec.publish} given; only docker offers ports of this machine; remove it and use port-forward"
+            return [("publish", text)]
         return []
 
     @classmethod

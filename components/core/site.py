@@ -51,7 +51,7 @@ class Names(Protocol):
         """What follows an instance's own host name to make it resolvable by its peers; may be empty."""
         ...
 
-    def instances(self, service: str, listener: str) -> Instances:
+    def instances(self, service: str, listener: str, replicas: int) -> Instances:
         """How to find every ready instance of a headless workload by the name of one of its listeners."""
         ...
 
@@ -71,7 +71,13 @@ class Site:
     names: Names
     consumers: Mapping[str, tuple[str, ...]]
     """For each service, the services that use it."""
+    registry: str = ""
+    """Mirror that every image is had from. Empty: each from its own registry."""
 
     def consumers_of(self, service: str) -> tuple[str, ...]:
         """Services that use this one, sorted."""
         return tuple(sorted(self.consumers.get(service, ())))
+
+    def image(self, reference: str) -> str:
+        """The image as it is had here. A mirror keeps the whole name, so that two registries can't be mixed up."""
+        return f"{self.registry}/{reference}" if self.registry else reference

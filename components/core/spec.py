@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from components.core.types import Cpu, DataClass, DnsLabel, Lifecycle, Memory, Owner
+from components.core.types import Cpu, DataClass, DnsLabel, Lifecycle, Memory, Owner, Port
 
 
 class Spec(BaseModel):
@@ -62,6 +62,8 @@ class ServiceSpec(Spec):
     """Services it connects to. One entry yields a credential, a client certificate, a network edge and deploy order."""
     resources: Resources = Resources()
     """What one instance may use."""
+    publish: Port | None = None
+    """Port of this machine's loopback address that leads to it, on Docker. Default: a gateway has 443, others none."""
 
     @model_validator(mode="before")
     @classmethod

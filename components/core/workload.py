@@ -142,6 +142,9 @@ class Workload:
     """Ports on which instances talk to one another; none: instances don't know of each other."""
     public: bool = False
     """Whether clients from outside the environment may connect to its service ports."""
+    publish: int = 0
+    """Port of this machine's loopback address that leads to the first listener, where the target runs on this machine.
+    0: the port by which a public service is offered; none for others."""
     autoscale: Autoscale | None = None
     parallel_start: bool = False
     """Stateful instances start all at once; needed where a quorum must form before any of them is ready."""

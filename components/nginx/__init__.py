@@ -4,11 +4,14 @@ Every route is an edge: it yields a network edge, a client certificate and deplo
 plaintext port, not even one that redirects, and serves no files of its own.
 """
 
+from typing import Any
+
 import pulumi
 
 from components.core.bindings import Endpoint
 from components.core.component import Component, Context
 from components.core.mounts import contents
+from components.core.site import Placement
 from components.nginx.plan import internal_hosts, plan_nginx
 from components.nginx.render import PUBLISHED
 from components.nginx.spec import NginxSpec
@@ -42,13 +45,22 @@ class Nginx(Component):
             opts=opts,
         )
         self._external, self._internal = spec.hosts, internal_hosts(name, context.site)
+        self._outside = spec.publish or PUBLISHED
         certificate = context.issuer.server(name, (*self._external, *self._internal), self)
         context.target.realise(self, workload, contents(certificate, context.bindings))
         self.finish(hosts=list(self._external))
 
+    @classmethod
+    def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
+        """A port of one machine leads to one instance."""
+        wrong = super().check(spec, target, placement)
+        if target == "docker" and spec.replicas > 1:
+            wrong.append(("replicas", f"{spec.replicas} given; on docker they can't share a port; set replicas: 1"))
+        return wrong
+
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Its names outside, then inside."""
         outside = tuple(
-            Endpoint(self.name, host, PUBLISHED, "https", "server", external=True) for host in self._external
+            Endpoint(self.name, host, self._outside, "https", "server", external=True) for host in self._external
         )
         return (*outside, *(Endpoint(self.name, host, PUBLISHED, "https", "server") for host in self._internal))

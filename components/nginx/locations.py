@@ -58,23 +58,30 @@ def upstreams_of(routes: Sequence[Route], bindings: Mapping[str, Binding]) -> tu
 def render_upstream(upstream: Upstream) -> Iterator[str]:
     """One upstream block. Addresses are asked for anew all the time, so instances may come and go.
 
-    Balancing by client address hashes the instances' own names where DNS has such, so that every gateway sends a
-    client to the same instance; the order of addresses, which `ip_hash` goes by, differs from gateway to gateway.
+    Balancing by client address hashes the instances' own names, so that every gateway sends a client to the same
+    instance; the order of addresses, which `ip_hash` goes by, differs from gateway to gateway.
     """
-    instances, endpoint = upstream.binding.instances, upstream.binding.endpoint
     yield f"upstream {upstream.name} {{"
     yield f"    zone {upstream.name} 256k;"
     if upstream.balance is Balance.LEAST_CONN:
         yield "    least_conn;"
     elif upstream.balance is Balance.IP_HASH:
-        yield "    hash $remote_addr consistent;" if instances and instances.srv else "    ip_hash;"
-    if instances and instances.srv:
-        yield f"    server {instances.host} service={instances.srv} resolve max_fails=2 fail_timeout=5s;"
-    else:
-        host = instances.host if instances else endpoint.host
-        yield f"    server {host}:{endpoint.port} resolve max_fails=2 fail_timeout=5s;"
+        yield "    hash $remote_addr consistent;"
+    for server in _servers(upstream.binding):
+        yield f"    server {server} resolve max_fails=2 fail_timeout=5s;"
     yield "    keepalive 32;"
     yield "}"
+
+
+def _servers(binding: Binding) -> Iterator[str]:
+    """Its instances: found by their SRV records, named one by one, or behind the service's own name."""
+    instances, port = binding.instances, binding.endpoint.port
+    if instances and instances.srv:
+        yield f"{instances.host} service={instances.srv}"
+    elif instances and instances.names:
+        yield from (f"{name}:{port}" for name in instances.names)
+    else:
+        yield f"{binding.endpoint.host}:{port}"
 
 
 def render_shared(routes: Sequence[Route]) -> Iterator[str]:

@@ -30,7 +30,7 @@ def plan_nginx(name: str, spec: NginxSpec, site: Site, bindings: Mapping[str, Bi
         name=name,
         kind="nginx",
         version=version_of(spec),
-        containers=(_server(spec), _exporter()),
+        containers=(_server(spec, site), _exporter(site)),
         owner=spec.owner,
         data_class=spec.data_class,
         uid=_UID,
@@ -40,6 +40,7 @@ def plan_nginx(name: str, spec: NginxSpec, site: Site, bindings: Mapping[str, Bi
         scratch=(Scratch("run", render.RUN, "16Mi"),),
         reaches=tuple(reach for used in spec.edges for reach in bindings[used].reach),
         public=True,
+        publish=spec.publish or 0,
         grace_seconds=40,
     )
 
@@ -67,10 +68,10 @@ def _misdirected(name: str, spec: NginxSpec, bindings: Mapping[str, Binding]) ->
             yield Problem(f"groundwork:services.{name}.routes.{index}.to", text)
 
 
-def _server(spec: NginxSpec) -> Container:
+def _server(spec: NginxSpec, site: Site) -> Container:
     return Container(
         name="nginx",
-        image=spec.image or CATALOGUE[_release(spec)].reference,
+        image=site.image(spec.image or CATALOGUE[_release(spec)].reference),
         command=("/bin/sh", f"{render.ETC}/start.sh"),
         cpu=spec.resources.cpu,
         memory=spec.resources.memory,
@@ -83,11 +84,11 @@ def _server(spec: NginxSpec) -> Container:
     )
 
 
-def _exporter() -> Container:
+def _exporter(site: Site) -> Container:
     """nginx-prometheus-exporter's README, "Command-line Arguments". nginx's own figures come over a socket."""
     return Container(
         name="exporter",
-        image=CATALOGUE["nginx-exporter"].reference,
+        image=site.image(CATALOGUE["nginx-exporter"].reference),
         args=(
             f"--nginx.scrape-uri=unix:{render.STATUS_SOCKET}:/stub_status",
             f"--web.listen-address=:{render.METRICS_PORT}",

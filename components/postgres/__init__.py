@@ -68,7 +68,7 @@ class Postgres(Component):
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
         """A replicated service needs an operator; its backups stay in the regions that data may be in."""
-        wrong: list[tuple[str, str]] = []
+        wrong = super().check(spec, target, placement)
         if spec.replicated and target not in _NATIVE:
             allowed = ", ".join(sorted(_NATIVE))
             wrong.append(("replicas", f"{spec.replicas} given; only {allowed} runs a replicated PostgreSQL; set 1"))

@@ -32,6 +32,8 @@ class PostgresPlan:
     spec: PostgresSpec
     version: str
     image: str
+    exporter_image: str
+    pooler_image: str
     host: str
     """Name that consumers dial."""
     hosts: tuple[str, ...]
@@ -70,7 +72,9 @@ def plan_postgres(name: str, spec: PostgresSpec, site: Site) -> PostgresPlan:
         name=name,
         spec=spec,
         version=release.version,
-        image=release.reference,
+        image=site.image(release.reference),
+        exporter_image=site.image(CATALOGUE["postgres-exporter"].reference),
+        pooler_image=site.image(CATALOGUE["pgbouncer-cnpg"].reference),
         host=site.names.host(service),
         hosts=_instance_hosts(name, spec, site),
         pooler=pooler,

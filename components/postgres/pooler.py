@@ -7,7 +7,6 @@ with the environment's authority, so what the integration would make is declared
 
 from collections.abc import Mapping
 
-from components.core.catalogue import CATALOGUE
 from components.core.site import Placement
 from components.postgres.plan import PostgresPlan
 from components.postgres.pods import inherited_labels, pooler_selector, resources, spread
@@ -45,7 +44,7 @@ def _pgbouncer(plan: PostgresPlan) -> Manifest:
     pooler, own = plan.pooler, {"name": f"{plan.pooler_name}-tls"}
     users = [f'hostssl "{role}" "{role}" all scram-sha-256' for role in plan.roles]
     return {
-        "image": CATALOGUE["pgbouncer-cnpg"].reference,
+        "image": plan.pooler_image,
         "poolMode": pooler.mode,
         "authQuery": "SELECT usename, passwd FROM public.user_search($1)",
         # One certificate in both directions and no Secret of the instances: a pooler can't pose as one of them.

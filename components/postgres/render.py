@@ -112,11 +112,14 @@ def render_roles_script() -> str:
     """Script that applies roles.sql once the server is up and again every minute, which heals changes made by hand."""
     return f"""\
 export PGHOST={SOCKET} PGUSER=postgres PGDATABASE=postgres
+# The first process of a container ignores signals that it has no trap for, and a shell looks at them between commands.
+trap 'exit 0' TERM INT
+pause() {{ sleep "$1" & wait $!; }}
 rm -f {APPLIED}
 while :; do
   touch {TRIED}
-  if ! pg_isready -q; then sleep 1; continue; fi
-  if psql -X -q -f {CONFIG}/roles.sql; then touch {APPLIED}; sleep 60; else sleep 5; fi
+  if ! pg_isready -q; then pause 1; continue; fi
+  if psql -X -q -f {CONFIG}/roles.sql; then touch {APPLIED}; pause 60; else pause 5; fi
 done
 """
 

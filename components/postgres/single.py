@@ -1,7 +1,6 @@
 """A single PostgreSQL server as a workload of three processes: the server, its roles, its metrics. Pure; any target."""
 
 from components.core.bindings import Reach
-from components.core.catalogue import CATALOGUE
 from components.core.workload import Container, File, Probe, Scratch, SecretFile, Volume, Workload
 from components.postgres.plan import METRICS_PORT, PORT, PostgresPlan
 from components.postgres.render import (
@@ -56,6 +55,7 @@ def single_workload(plan: PostgresPlan) -> Workload:
         volumes=(Volume("data", DATA, plan.spec.storage),),
         scratch=(Scratch("socket", SOCKET, "16Mi"), Scratch("tmp", SCRATCH)),
         callers=tuple(Reach(role, (PORT,)) for role in plan.roles),
+        publish=plan.spec.publish or 0,
         grace_seconds=120,
     )
 
@@ -90,7 +90,7 @@ def _roles(plan: PostgresPlan) -> Container:
 def _exporter(plan: PostgresPlan) -> Container:
     return Container(
         name="metrics",
-        image=CATALOGUE["postgres-exporter"].reference,
+        image=plan.exporter_image,
         readiness=Probe(path="/metrics", port=METRICS_PORT),
         liveness=Probe(path="/", port=METRICS_PORT, period=30, timeout=5),
         cpu="20m",

@@ -4,11 +4,14 @@ One plan serves every target: peers find one another by the names the target han
 cluster mode (sharding) and no plaintext port.
 """
 
+from typing import Any
+
 import pulumi
 import pulumi_random as random
 
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.component import Component, Context
+from components.core.site import Placement
 from components.redis import render
 from components.redis.plan import RedisPlan, plan_redis
 from components.redis.spec import RedisSpec, Role
@@ -48,6 +51,14 @@ class Redis(Component):
         self._bindings: dict[str, Binding] = {}
         context.target.realise(self, plan.workload, self._secrets())
         self.finish(host=plan.host)
+
+    @classmethod
+    def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
+        """A port of one machine leads to one instance."""
+        wrong = super().check(spec, target, placement)
+        if target == "docker" and spec.publish and spec.replicas > 1:
+            wrong.append(("publish", f"{spec.publish} given; {spec.replicas} instances can't share a port; remove it"))
+        return wrong
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The servers, and the Sentinels where it is replicated."""

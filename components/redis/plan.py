@@ -62,7 +62,7 @@ def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:
         name=name,
         kind="redis",
         version=CATALOGUE["redis"].version,
-        containers=(_server(spec), *([_sentinel()] if replicated else []), _exporter()),
+        containers=(_server(spec, site), *([_sentinel(site)] if replicated else []), _exporter(site)),
         owner=spec.owner,
         data_class=spec.data_class,
         uid=_UID,
@@ -74,6 +74,7 @@ def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:
         scratch=() if spec.storage else (_scratch(spec),),
         callers=tuple(Reach(consumer, ports) for consumer in consumers),
         peers=ports if replicated else (),
+        publish=spec.publish or 0,
         parallel_start=replicated,
         grace_seconds=60,
     )
@@ -81,10 +82,10 @@ def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:
     return RedisPlan(workload, site.names.host(name), peers, users, ports)
 
 
-def _server(spec: RedisSpec) -> Container:
+def _server(spec: RedisSpec, site: Site) -> Container:
     return Container(
         name="redis",
-        image=CATALOGUE["redis"].reference,
+        image=site.image(CATALOGUE["redis"].reference),
         command=("/bin/sh", f"{ETC}/start.sh", "redis"),
         cpu=spec.resources.cpu,
         memory=spec.resources.memory,
@@ -96,10 +97,10 @@ def _server(spec: RedisSpec) -> Container:
     )
 
 
-def _sentinel() -> Container:
+def _sentinel(site: Site) -> Container:
     return Container(
         name="sentinel",
-        image=CATALOGUE["redis"].reference,
+        image=site.image(CATALOGUE["redis"].reference),
         command=("/bin/sh", f"{ETC}/start.sh", "sentinel"),
         cpu="20m",
         memory="64Mi",
@@ -111,11 +112,11 @@ def _sentinel() -> Container:
     )
 
 
-def _exporter() -> Container:
+def _exporter(site: Site) -> Container:
     """redis_exporter's README, "Command line flags". CONFIG is off: its reply holds the replication password."""
     return Container(
         name="exporter",
-        image=CATALOGUE["redis-exporter"].reference,
+        image=site.image(CATALOGUE["redis-exporter"].reference),
         cpu="20m",
         memory="64Mi",
         readiness=Probe(path="/health", port=METRICS_PORT),

@@ -25,8 +25,8 @@ class PlainNames:
     def peer_suffix(self, service: str) -> str:
         return ""
 
-    def instances(self, service: str, listener: str) -> Instances:
-        return Instances(f"{service}-peers")
+    def instances(self, service: str, listener: str, replicas: int) -> Instances:
+        return Instances(service, names=tuple(f"{service}-{index}" for index in range(replicas)))
 
 
 class ServiceRecordNames(PlainNames):
@@ -35,8 +35,8 @@ class ServiceRecordNames(PlainNames):
     def host(self, service: str) -> str:
         return f"{service}.groundwork-test.svc"
 
-    def instances(self, service: str, listener: str) -> Instances:
-        return Instances(f"{service}-peers.groundwork-test.svc", listener)
+    def instances(self, service: str, listener: str, replicas: int) -> Instances:
+        return Instances(f"{service}-peers.groundwork-test.svc", srv=listener)
 
 
 def spec_of(*routes: dict[str, Any], **more: Any) -> NginxSpec:
@@ -55,7 +55,7 @@ def plan(spec: NginxSpec, names: PlainNames | None = None, **bindings: Binding) 
 def binding_of(service: str, names: PlainNames, protocol: str = "https", port: int = 8443) -> Binding:
     """What the edge to a service yields."""
     endpoint = Endpoint(service, names.host(service), port, protocol, "server")
-    return Binding(endpoint, {}, FILES, (Reach(service, (port,)),), names.instances(service, "https"))
+    return Binding(endpoint, {}, FILES, (Reach(service, (port,)),), names.instances(service, "https", 2))
 
 
 def text_of(workload: Workload) -> str:

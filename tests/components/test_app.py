@@ -39,8 +39,8 @@ class Names:
     def peer_suffix(self, service: str) -> str:
         return ""
 
-    def instances(self, service: str, listener: str) -> Instances:
-        return Instances(f"{service}-peers.test", listener)
+    def instances(self, service: str, listener: str, replicas: int) -> Instances:
+        return Instances(f"{service}-peers.test", tuple(f"{service}-{n}" for n in range(replicas)), listener)
 
 
 SITE = Site("test", Placement(region="eu-central-1"), Names(), {})

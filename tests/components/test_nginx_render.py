@@ -119,9 +119,9 @@ def test_errors_have_the_security_headers_too(conf: list[dict[str, Any]]) -> Non
             "hash $remote_addr consistent",
             "api-peers.groundwork-test.svc service=https",
         ),
-        (PlainNames(), "round-robin", None, "api-peers:8443 resolve"),
-        (PlainNames(), "least-conn", "least_conn", "api-peers:8443 resolve"),
-        (PlainNames(), "ip-hash", "ip_hash", "api-peers:8443 resolve"),
+        (PlainNames(), "round-robin", None, "api-1:8443 resolve"),
+        (PlainNames(), "least-conn", "least_conn", "api-1:8443 resolve"),
+        (PlainNames(), "ip-hash", "hash $remote_addr consistent", "api-1:8443 resolve"),
     ],
 )
 def test_each_balancing_method_over_every_instance(

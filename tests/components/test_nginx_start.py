@@ -94,7 +94,7 @@ def test_complete_names_and_ipv6_name_servers_are_left_as_they_are(tmp_path: Pat
     pod = Pod(tmp_path, {"brotli": False}, resolv, PlainNames())
     assert pod.finish() == (0, "")
     assert "resolver 127.0.0.11 [fd00::a] valid=5s;" in pod.written
-    assert "server api-peers:8443 resolve" in pod.written
+    assert "server api-1:8443 resolve" in pod.written
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_cluster_does_not_answer(checkout: Checkout) -> None:
 def test_an_unknown_environment(checkout: Checkout) -> None:
     done = checkout.groundwork("up", "staging")
     assert done.returncode != 0
-    assert "staging given; there is no Pulumi.staging.yaml; allowed: dev, prod" in done.stderr
+    assert "staging given; there is no Pulumi.staging.yaml; allowed: dev, local, prod" in done.stderr
 
 
 def test_yaml_that_is_none(checkout: Checkout) -> None:

@@ -256,7 +256,7 @@ REALISTIC = [
     (f"{S}.demo.uses", [None], ".0: nothing given; text is needed; or remove the empty entry"),
     (f"{E}.placement.zones", 0, ": 0 given; at least 1 is needed"),
     (f"{E}.placement.region", "Frankfurt", ": Frankfurt given; allowed: a region name such as eu-central-1"),
-    (f"{E}.profile", "production", ": production given; allowed: dev, prod; did you mean prod?"),
+    (f"{E}.profile", "production", ": production given; allowed: dev, local, prod; did you mean prod?"),
     (f"{E}.cluster", {"contxt": "x", "storage_class": "y"}, ".contxt: unknown key; did you mean `context`?"),
     (
         f"{E}.cluster",

@@ -49,9 +49,43 @@ def test_unknown_key_of_the_environment() -> None:
 def test_missing_field_says_what_it_means() -> None:
     environment = {key: value for key, value in ENVIRONMENT.items() if key != "cluster"}
     assert mistakes(environment) == [
-        "groundwork:environment.cluster: missing; add `cluster:` "
-        "(`embedded` (simulated nodes on this machine) or a cluster of your own: `{context: NAME}`)"
+        "groundwork:environment.cluster: missing; add `cluster:`; "
+        "allowed: embedded, or your own: {context: NAME, storage_class: NAME}"
     ]
+    placement = {key: value for key, value in ENVIRONMENT.items() if key not in ("cluster", "placement")}
+    assert [mistake.split(":")[1].split(".")[1] for mistake in mistakes(placement)] == ["cluster", "placement"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        (
+            {"target": "docker", "cluster": "embedded"},
+            "cluster: given; with target: docker there is none; remove it or set target: kubernetes",
+        ),
+        (
+            {"cluster": "embedded", "docker": "auto"},
+            "docker: given; with target: kubernetes there is none; remove it or set target: docker",
+        ),
+        (
+            {"target": "docker", "docker": {"host": "localhost"}},
+            "docker.host: localhost given; allowed: an address that begins with unix://, ssh://, tcp://, npipe://",
+        ),
+        (
+            {"cluster": "embedded", "images": {"registry": "https://mirror.example"}},
+            "images.registry: https://mirror.example given; allowed: a registry such as "
+            "mirror.example:5000/groundwork, without a scheme",
+        ),
+    ],
+)
+def test_settings_of_the_other_target(environment: dict[str, Any], says: str) -> None:
+    base = {key: value for key, value in ENVIRONMENT.items() if key != "cluster"}
+    assert mistakes({**base, **environment}) == [f"groundwork:environment.{says}"]
+
+
+def test_a_name_that_would_blur_an_edge() -> None:
+    (mistake,) = mistakes(services={"a--b": {"kind": "redis", "role": "cache"}})
+    assert "two hyphens in a row divide the ends of an edge; rename it" in mistake
 
 
 @pytest.mark.parametrize("services", [None, [], "postgres", {}])

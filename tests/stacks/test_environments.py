@@ -37,7 +37,22 @@ def test_every_logical_name_starts_with_its_component(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", committed())
+@pytest.mark.parametrize("name", [name for name in committed() if load(name).target == "docker"])
+def test_every_edge_is_a_network_of_its_two_ends(name: str) -> None:
+    environment = load(name)
+    _, recorded = record(environment)
+    ends: dict[str, set[str]] = {}
+    for resource in recorded:
+        for network in resource.inputs.get("networksAdvanced", ()):
+            ends.setdefault(network["name"], set()).add(resource.name.removesuffix("-0-sandbox"))
+    edges = {(consumer, used) for consumer, spec in environment.services.items() for used in spec.edges}
+    assert edges
+    expected = {f"groundwork-{name}-{consumer}--{used}": {consumer, used} for consumer, used in edges}
+    assert {network: who for network, who in ends.items() if "--" in network} == expected
+    assert all(len(who) == 1 for network, who in ends.items() if "--" not in network)
+
+
+@pytest.mark.parametrize("name", [name for name in committed() if load(name).target == "kubernetes"])
 def test_every_edge_is_open_at_both_ends_and_nothing_else_is(name: str) -> None:
     """A connection needs the caller's egress and the server's ingress; one without the other is a mistake."""
     _, recorded = record(load(name))

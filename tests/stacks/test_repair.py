@@ -1,13 +1,16 @@
 """After a killed run: what is imported, what is dropped, and when the cluster is read anew."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from stacks.pulumi_cli import _changes
+from stacks.places import Cluster
+from stacks.pulumi_cli import _changes, _image
 from stacks.repair import repair
 
 URN = "urn:pulumi:dev::groundwork::"
+CONTAINER = "docker:index/container:Container"
 
 
 class Recorder:
@@ -15,11 +18,12 @@ class Recorder:
 
     def __init__(self, *pending: dict[str, Any]) -> None:
         self._pending = list(pending)
+        self.resources: list[dict[str, Any]] = []
         self.commands: list[tuple[str, ...]] = []
         self.said: list[str] = []
 
     def read(self, *_: str) -> dict[str, Any]:
-        return {"deployment": {"pending_operations": self._pending}}
+        return {"deployment": {"pending_operations": self._pending, "resources": self.resources}}
 
     def run(self, *args: str) -> None:
         self.commands.append(args)
@@ -28,13 +32,27 @@ class Recorder:
         self.said.append(text)
 
 
+class Engine:
+    """Stands for a Docker engine with these containers, and those that run."""
+
+    def __init__(self, *running: str) -> None:
+        self._running = running
+        self.removed: list[tuple[str, str]] = []
+
+    def is_missing_any(self, names: Mapping[str, bool]) -> bool:
+        return any(runs and name not in self._running for name, runs in names.items())
+
+    def remove(self, kind: str, name: str) -> None:
+        self.removed.append((kind, name))
+
+
 def operation(kind: str, type_: str, role: str, **metadata: str) -> dict[str, Any]:
     return {"type": kind, "resource": {"urn": f"{URN}{type_}::{role}", "type": type_, "inputs": {"metadata": metadata}}}
 
 
 def test_a_clean_state_costs_nothing() -> None:
     pulumi: Any = Recorder()
-    repair(pulumi, refresh=False)
+    repair(pulumi, Cluster("dev"), fresh=False)
     assert pulumi.commands == []
 
 
@@ -45,7 +63,7 @@ def test_unfinished_creations_are_looked_up_by_the_names_they_would_have() -> No
         operation("creating", "tls:index/privateKey:PrivateKey", "cache-key"),
         operation("updating", "kubernetes:apps/v1:Deployment", "demo-set", name="demo", namespace="groundwork-dev"),
     )
-    repair(pulumi, refresh=False)
+    repair(pulumi, Cluster("dev"), fresh=False)
     (command,) = pulumi.commands
     assert command[0] == "refresh"
     imported = [word for word in command if word != "--import-pending-creates"]
@@ -58,8 +76,46 @@ def test_unfinished_creations_are_looked_up_by_the_names_they_would_have() -> No
 
 def test_a_new_cluster_is_read_even_if_the_state_is_clean() -> None:
     pulumi: Any = Recorder()
-    repair(pulumi, refresh=True)
+    repair(pulumi, Cluster("dev"), fresh=True)
     assert pulumi.commands[0][0] == "refresh"
+
+
+def test_what_was_half_made_on_an_engine_is_removed_by_its_name() -> None:
+    made = {
+        "urn": f"{URN}container",
+        "type": "docker:index/container:Container",
+        "inputs": {"name": "groundwork-local-cache-0"},
+    }
+    kept = {
+        "urn": f"{URN}network",
+        "type": "docker:index/network:Network",
+        "inputs": {"name": "groundwork-local-cache"},
+    }
+    pulumi: Any = Recorder({"type": "creating", "resource": made}, {"type": "updating", "resource": kept})
+    engine: Any = Engine()
+    repair(pulumi, engine, fresh=False)
+    assert engine.removed == [("container", "groundwork-local-cache-0")]
+    assert pulumi.commands == [("refresh", "--yes", "--skip-preview", "--clear-pending-creates")]
+
+
+@pytest.mark.parametrize(("running", "refreshed"), [(["a", "b"], False), (["a"], True)])
+def test_a_container_that_is_gone_or_stopped_is_noticed(running: list[str], refreshed: bool) -> None:
+    pulumi: Any = Recorder()
+    files = {"name": "a-files", "mustRun": False}
+    pulumi.resources = [
+        {"type": "docker:index/container:Container", "inputs": inputs}
+        for inputs in ({"name": "a"}, {"name": "b"}, files)
+    ]
+    engine: Any = Engine(*running)
+    repair(pulumi, engine, fresh=False)
+    assert bool(pulumi.commands) is refreshed
+
+
+def test_images_are_read_from_the_events_of_a_preview() -> None:
+    new = {"type": "docker:index/container:Container", "inputs": {"image": "docker.io/library/redis:8"}}
+    assert _image({"resourcePreEvent": {"metadata": {"new": new}}}) == "docker.io/library/redis:8"
+    assert _image({"resourcePreEvent": {"metadata": {"new": None}}}) == ""
+    assert _image({"summaryEvent": {}}) == ""
 
 
 @pytest.mark.parametrize(

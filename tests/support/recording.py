@@ -10,6 +10,8 @@ import pulumi
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
 
 from components.core.site import Placement
+from components.core.target import Target
+from components.targets.docker import Docker
 from components.targets.kubernetes import Cluster, Kubernetes
 from stacks.compose import Platform, compose
 from stacks.environment import Environment
@@ -69,11 +71,15 @@ def run(program: Callable[[], Any], stack: str = "test", preview: bool = False) 
 
 
 def record(environment: Environment, cluster: Cluster = CLUSTER) -> tuple[Platform, list[Recorded]]:
-    """Compose an environment on Kubernetes and keep what it declares."""
+    """Compose an environment on its target and keep what it declares. `cluster`: the one a Kubernetes target is on."""
     platforms: list[Platform] = []
 
     def program() -> None:
-        target = kubernetes(environment.name, environment.placement, environment.owner, cluster)
+        target: Target = (
+            Docker(environment.name, "unix:///nowhere.sock", environment.images.registry)
+            if environment.target == "docker"
+            else kubernetes(environment.name, environment.placement, environment.owner, cluster)
+        )
         platforms.append(compose(environment, target))
 
     recorded = run(program, environment.name)

@@ -37,9 +37,9 @@ class KubernetesNames:
         """The headless service behind a pod's host name."""
         return f".{service}-peers.{self._namespace}.svc"
 
-    def instances(self, service: str, listener: str) -> Instances:
+    def instances(self, service: str, listener: str, replicas: int) -> Instances:  # noqa: ARG002 (may be scaled)
         """The headless service, which has an SRV record for each instance and named port."""
-        return Instances(f"{service}-peers.{self._namespace}.svc", listener)
+        return Instances(f"{service}-peers.{self._namespace}.svc", srv=listener)
 
 
 class Kubernetes:

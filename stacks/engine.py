@@ -1,0 +1,101 @@
+"""A Docker engine as the commands see it: images before `up`, health after it, and what an interrupted run left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from toolchain.docker import command, ensure
+from toolchain.images import ensure_images
+from toolchain.waiting import wait_until
+
+Say = Callable[[str], None]
+
+_READY_SECONDS = 180
+_LAST_LINES = 5
+
+
+class Engine:
+    """One environment on one engine."""
+
+    def __init__(self, stack: str, docker: object, say: Say) -> None:
+        self._stack = stack
+        self._say = say
+        named = docker.get("host") if isinstance(docker, Mapping) else None
+        self._host = str(named) if named else ""
+
+    def start(self) -> bool:
+        """Start the toolchain's own engine where no other is named or answers. Its containers outlive it."""
+        self._host = self._host or ensure(self._say)
+        return False
+
+    def provide(self, images: Sequence[str]) -> None:
+        """Fetch the images, or make them where no registry can be reached."""
+        ensure_images(images, self._host, self._say)
+
+    def is_missing_any(self, names: Mapping[str, bool]) -> bool:
+        """Whether a container of state is gone, or has been stopped by hand."""
+        found = {entry["Names"]: entry["State"] == "running" for entry in self._containers()}
+        return any(name not in found or (runs and not found[name]) for name, runs in names.items())
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove a container, network or volume that is being made; it holds nothing yet."""
+        self._run(kind, "rm", *(["--force", "--volumes"] if kind == "container" else []), name, check=False)
+
+    def await_ready(self) -> None:
+        """Wait until every health check passes. Raises ToolchainError that shows what the others said last."""
+        waiting = self._unready()
+        if waiting:
+            self._say(f"waiting for {', '.join(waiting)}")
+        wait_until("every container to be healthy", _READY_SECONDS, lambda: not self._unready(), self._last_words)
+
+    def await_gone(self) -> None:
+        """`pulumi` has waited for each of them."""
+
+    def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:
+        """How to call what is published, with the environment's root as the only one that is trusted."""
+        outside = [e for e in endpoints if e["external"] and e["protocol"] == "https"]
+        if not outside:
+            return []
+        first = outside[0]
+        url = f"https://{first['host']}:{first['port']}"
+        resolve = f"--resolve {first['host']}:{first['port']}:127.0.0.1"
+        return [
+            f"pulumi stack output ca -s {self._stack} > /tmp/{self._stack}-ca.crt",
+            f"curl --cacert /tmp/{self._stack}-ca.crt {resolve} {url}/ready",
+        ]
+
+    def _containers(self) -> list[dict[str, str]]:
+        label = f"label=groundwork.dev/environment={self._stack}"
+        listed = self._run("ps", "--all", "--no-trunc", "--filter", label, "--format", "{{json .}}")
+        return [json.loads(line) for line in listed.splitlines()]
+
+    def _unready(self) -> list[str]:
+        """Containers that should serve and don't: those that don't run, and those whose health check does not pass."""
+        return sorted(
+            entry["Names"]
+            for entry in self._containers()
+            if entry["State"] not in ("running", "created")
+            or any(w in entry["Status"] for w in ("starting", "unhealthy"))
+        )
+
+    def _last_words(self) -> str:
+        said = []
+        for name in self._unready():
+            lines = self._run("logs", "--tail", str(_LAST_LINES), name, check=False).splitlines()
+            said += [f"{name}:", *(f"  {line}" for line in lines[-_LAST_LINES:])]
+        return "\n".join(said)
+
+    def _run(self, *args: str, check: bool = True) -> str:
+        done = subprocess.run(
+            [*command(self._host), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=check
+        )
+        return done.stdout
+
+
+def _serves(entry: Mapping[str, str]) -> bool:
+    """Whether a container does what it is for; one that was only created holds files and never runs."""
+    failing = any(word in entry["Status"] for word in ("health: starting", "unhealthy"))
+    return entry["State"] == "created" or (entry["State"] == "running" and not failing)

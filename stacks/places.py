@@ -1,0 +1,175 @@
+"""Where an environment goes, as the commands see it: what is started before `pulumi`, and waited for after it.
+
+Reads the environment's file only as far as needed for that; the program validates the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+Say = Callable[[str], None]
+
+_SIMULATED = (
+    "This environment is on the embedded cluster: the API server, scheduler and controllers are real, nodes and pods "
+    "are simulated. Nothing listens at these addresses; name a cluster of your own in Pulumi.{stack}.yaml to run it."
+)
+_UNPRIVILEGED = 1024
+
+
+class Place(Protocol):
+    """Somewhere an environment can be."""
+
+    def start(self) -> bool:
+        """Make sure that it answers. True if it is new and empty, whatever state says."""
+        ...
+
+    def provide(self, images: Sequence[str]) -> None:
+        """Make sure that it has these images."""
+        ...
+
+    def is_missing_any(self, names: Mapping[str, bool]) -> bool:
+        """Whether something that state tells of is not there, by its name; True marks what must run."""
+        ...
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove an object that an interrupted run may have left."""
+        ...
+
+    def await_ready(self) -> None:
+        """Wait until everything serves, where `pulumi` does not wait itself."""
+        ...
+
+    def await_gone(self) -> None:
+        """Wait until what was removed is gone, where `pulumi` does not wait itself."""
+        ...
+
+    def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:
+        """How to reach what is meant to be reached from outside."""
+        ...
+
+
+def place_of(stack: str, settings: Mapping[str, Any], say: Say) -> Place:
+    """The place that the settings of an environment name."""
+    if settings.get("target") == "docker":
+        from stacks.engine import Engine
+
+        return Engine(stack, settings.get("docker"), say)
+    placement = settings.get("placement")
+    region = str(placement.get("region") or "") if isinstance(placement, dict) else ""
+    if settings.get("cluster") == "embedded":
+        return EmbeddedCluster(stack, region)
+    if settings.get("cluster") == "node":
+        return NodeCluster(stack, region, say)
+    return Cluster(stack)
+
+
+def call_hints(stack: str, endpoints: Sequence[Mapping[str, Any]], address: str) -> list[str]:
+    """How to call what is published at `address`, with the environment's root as the only one that is trusted."""
+    outside = [e for e in endpoints if e["external"] and e["protocol"] == "https"]
+    if not outside:
+        return []
+    first = outside[0]
+    resolve = f"--resolve {first['host']}:{first['port']}:{address}"
+    return [
+        f"pulumi stack output ca -s {stack} > /tmp/{stack}-ca.crt",
+        f"curl --cacert /tmp/{stack}-ca.crt {resolve} https://{first['host']}:{first['port']}/ready",
+    ]
+
+
+class Cluster:
+    """A Kubernetes cluster of one's own: it is there, or the program says that it is not."""
+
+    def __init__(self, stack: str) -> None:
+        self._stack = stack
+
+    def start(self) -> bool:
+        """It is not ours to start."""
+        return False
+
+    def provide(self, images: Sequence[str]) -> None:
+        """Its nodes fetch images themselves."""
+
+    def is_missing_any(self, names: Mapping[str, bool]) -> bool:  # noqa: ARG002
+        """What was deleted by hand is found by `pulumi refresh`."""
+        return False
+
+    def remove(self, kind: str, name: str) -> None:
+        """Every object there has an id that is known without asking, so nothing needs to be removed."""
+
+    def await_ready(self) -> None:
+        """`pulumi` has waited for the pods."""
+
+    def await_gone(self) -> None:
+        """`pulumi` has waited for the namespace."""
+
+    def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Port-forwards."""
+        return [self._forward(endpoint) for endpoint in endpoints if endpoint["external"]]
+
+    def _forward(self, endpoint: Mapping[str, Any]) -> str:
+        service, port = endpoint["service"], endpoint["port"]
+        local = port if port >= _UNPRIVILEGED else port + 8000
+        return f"kubectl -n groundwork-{self._stack} port-forward service/{service} {local}:{port}"
+
+
+class EmbeddedCluster(Cluster):
+    """The toolchain's cluster on this machine, with simulated nodes."""
+
+    def __init__(self, stack: str, region: str) -> None:
+        super().__init__(stack)
+        self._region = region
+
+    def start(self) -> bool:
+        """Start it, or make it with nodes in the environment's region."""
+        from toolchain.cluster import ensure
+
+        return ensure(region=self._region).created if self._region else ensure().created
+
+    def await_gone(self) -> None:
+        """Volumes are reclaimed after their namespace."""
+        from toolchain.cluster import await_release
+
+        await_release(f"groundwork-{self._stack}")
+
+    def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:  # noqa: ARG002
+        """Nothing is to be reached there."""
+        return [_SIMULATED.format(stack=self._stack)]
+
+
+class NodeCluster(Cluster):
+    """The toolchain's cluster on this machine, with one real node."""
+
+    def __init__(self, stack: str, region: str, say: Say) -> None:
+        super().__init__(stack)
+        self._region = region
+        self._say = say
+
+    def start(self) -> bool:
+        """Start it, or make it with its node in the environment's region."""
+        from toolchain.node.cluster import ensure
+
+        return ensure(self._region).created if self._region else ensure().created
+
+    def provide(self, images: Sequence[str]) -> None:
+        """Bring the images to the node, where no registry can be reached."""
+        from toolchain.node.loading import ensure_images
+
+        ensure_images(images, self._say)
+
+    def await_gone(self) -> None:
+        """Volumes are reclaimed after their namespace."""
+        from toolchain.cluster import await_release
+        from toolchain.node.profile import connect
+
+        await_release(f"groundwork-{self._stack}", connect())
+
+    def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:
+        """This machine has routes to the cluster's services."""
+        from toolchain.node.profile import connect
+
+        outside = [endpoint for endpoint in endpoints if endpoint["external"]]
+        if not outside:
+            return []
+        service = connect().get(f"/api/v1/namespaces/groundwork-{self._stack}/services/{outside[0]['service']}")
+        return call_hints(self._stack, outside, service["spec"]["clusterIP"])
