@@ -95,6 +95,12 @@ def test_the_namespace_enforces_restricted_pods(checkout: Checkout, stack: str) 
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
+def test_no_file_of_state_is_written_in_place(checkout: Checkout, stack: str) -> None:
+    kept = [path.name for path in (checkout.state_home / "groundwork" / "state").rglob("*") if path.is_file()]
+    assert f"{stack}.json" in kept
+    assert not [name for name in kept if name.endswith(".attrs")], "empty when its writer is killed, and then for good"
+
+
 def test_state_stays_within_its_budget(checkout: Checkout, stack: str) -> None:
     state = checkout.state(stack)
     assert len(state["resources"]) <= BUDGET_RESOURCES
