@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from toolchain import cluster_files, control_plane, operators, paths
@@ -101,12 +102,12 @@ def connect() -> KubeApi:
     return KubeApi(cluster_files.ports()["kubeApiserverPort"], cluster_files.work_folder() / "pki")
 
 
-def await_release(namespace: str) -> None:
+def await_release(namespace: str, client: KubeApi | None = None) -> None:
     """Wait until no volume of a deleted namespace is left: they are reclaimed after it, one by one.
 
-    Raises ToolchainError when one stays.
+    `client` names another cluster than this one. Raises ToolchainError when one stays.
     """
-    api = connect()
+    api = client or connect()
 
     def released() -> bool:
         volumes = api.get("/api/v1/persistentvolumes")["items"]
@@ -136,15 +137,9 @@ def _bring_up(create: bool, log: Log) -> bool:
     missing = control_plane.down()
     if missing and not create:
         log(f"starting {', '.join(missing)}")
-    wait_until("the API server", READY_SECONDS, _all_up, _hint)
+    up = partial(control_plane.all_up, cluster_files.SIMULATED, lambda: connect().ready())
+    wait_until("the API server", READY_SECONDS, up, _hint)
     return create or bool(missing)
-
-
-def _all_up() -> bool:
-    """Whether all components run and the API answers; starts again what ended, as happens before etcd is reachable."""
-    if control_plane.down():
-        control_plane.start()
-    return not control_plane.down() and connect().ready()
 
 
 def _volumes() -> list[Path]:

@@ -15,11 +15,18 @@ from toolchain.pins import KUBERNETES_TOOL
 from toolchain.progress import duration
 
 SIMULATED = "nodes and pods are SIMULATED: real API server, scheduler and controllers, but no container runs"
+NODE = "--node"
 EXIT_CODES = {cluster.RUNNING: 0, cluster.STOPPED: 3, cluster.ABSENT: 4}
 
 
 def main(arguments: list[str]) -> int:
     """Parse and do; returns the exit code (status: 0 running, 3 stopped, 4 absent)."""
+    # kubectl's own words come third.
+    if NODE in (arguments[:2] if arguments[:1] == ["kubectl"] else arguments):
+        from toolchain.node import command
+
+        at = arguments.index(NODE)
+        return command.main(arguments[:at] + arguments[at + 1 :])
     if arguments[:1] == ["kubectl"]:
         return _kubectl([word for word in arguments[1:2] if word != "--"] + arguments[2:])
     options = _parser().parse_args(arguments)
@@ -37,7 +44,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m toolchain cluster", description=cluster.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python3 -m toolchain cluster",
+        description=cluster.__doc__,
+        epilog=f"With {NODE} after an action, another cluster is meant: one with a real node, where containers run. "
+        f"It needs Linux and root. `start {NODE} --help` says more.",
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
     start = actions.add_parser("start", help="create it, start it, or leave it as it is")
     start.add_argument(

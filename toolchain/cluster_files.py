@@ -1,6 +1,7 @@
-"""What the embedded cluster is made of: its folders, programs, ports, flags and kubeconfig. Starts nothing.
+"""What an embedded cluster is made of: its folders, programs, ports, flags and kubeconfig. Starts nothing.
 
-Everything listens on 127.0.0.1 only. Ports are chosen when the cluster is created and kept.
+A `Profile` says which one; without it the cluster with simulated nodes is meant, where everything listens on 127.0.0.1
+only. Ports are chosen when the cluster is created and kept.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import random
 import socket
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,20 +66,42 @@ FLAGS = {
 }
 
 
-def folder() -> Path:
+@dataclass(frozen=True)
+class Profile:
+    """One of the clusters a user can have: what its control plane consists of and how it is reached.
+
+    `name` is its folder below the state folder. `address` is where its API server answers; the server's certificate
+    holds `names` beside the usual ones. `enter` is the command that runs another one in the cluster's own network
+    namespace; without it the cluster shares the machine's. `api_port` is the API server's port; 0 is any free one.
+    """
+
+    name: str
+    context: str
+    address: str
+    components: tuple[Component, ...]
+    flags: Mapping[str, Mapping[str, str]]
+    names: tuple[str, ...] = ()
+    enter: tuple[str, ...] = ()
+    api_port: int = 0
+
+
+SIMULATED = Profile("cluster", CONTEXT, LOOPBACK, COMPONENTS, FLAGS)
+
+
+def folder(profile: Profile = SIMULATED) -> Path:
     """Everything of the cluster, data included."""
     # kwokctl cleans the path it is given; without links and dots both see the same one.
-    return (paths.state_folder() / "cluster").resolve()
+    return (paths.state_folder() / profile.name).resolve()
 
 
-def work_folder() -> Path:
+def work_folder(profile: Profile = SIMULATED) -> Path:
     """kwokctl's folder of this cluster."""
-    return folder() / "clusters" / NAME
+    return folder(profile) / "clusters" / NAME
 
 
-def kubeconfig_file() -> Path:
+def kubeconfig_file(profile: Profile = SIMULATED) -> Path:
     """The kubeconfig of this cluster, the only one that is ever written."""
-    return folder() / "kubeconfig"
+    return folder(profile) / "kubeconfig"
 
 
 def binary(tool: Tool, name: str) -> Path:
@@ -90,18 +114,23 @@ def binary(tool: Tool, name: str) -> Path:
     return found.folder / name
 
 
-def ports() -> dict[str, int]:
+def ports(profile: Profile = SIMULATED) -> dict[str, int]:
     """kwokctl option -> port, as chosen when the cluster was created; raises ToolchainError when that is lost."""
     try:
-        options = json.loads((folder() / "kwokctl.json").read_text(encoding="utf-8"))["options"]
+        options = json.loads((folder(profile) / "kwokctl.json").read_text(encoding="utf-8"))["options"]
     except (OSError, ValueError, KeyError) as error:
         raise ToolchainError(
-            f"embedded cluster: {folder()} is damaged ({error}); run `python3 -m toolchain cluster delete`, then start"
+            f"embedded cluster: {folder(profile)} is damaged ({error}); run `{command('delete', profile)}`, then start"
         ) from error
     return {name: port for name, port in options.items() if name.endswith("Port")}
 
 
-def configuration(chosen: dict[str, int]) -> dict[str, object]:
+def command(action: str, profile: Profile = SIMULATED) -> str:
+    """What a person types to start, stop or delete this cluster."""
+    return f"python3 -m toolchain cluster {action}{' --node' if profile is not SIMULATED else ''}"
+
+
+def configuration(chosen: dict[str, int], profile: Profile = SIMULATED) -> dict[str, object]:
     """Input of kwokctl for a new cluster. kwok documentation, "KwokctlConfiguration"."""
     binaries = {
         "etcdBinary": binary(ETCD_TOOL, "etcd"),
@@ -113,10 +142,12 @@ def configuration(chosen: dict[str, int]) -> dict[str, object]:
     }
     patches = [
         {"name": name, "extraArgs": [{"key": key, "value": value} for key, value in flags.items()]}
-        for name, flags in FLAGS.items()
+        for name, flags in profile.flags.items()
     ]
     options: dict[str, object] = {"runtime": "binary", "bindAddress": LOOPBACK, "disableQPSLimits": True, **chosen}
     options |= {name: str(path) for name, path in binaries.items()}
+    options["kubeApiserverCertSANs"] = list(profile.names)
+    options["disable"] = [component.name for component in COMPONENTS if component not in profile.components]
     return {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
         "kind": "KwokctlConfiguration",
@@ -125,11 +156,12 @@ def configuration(chosen: dict[str, int]) -> dict[str, object]:
     }
 
 
-def choose_ports() -> dict[str, int]:
+def choose_ports(profile: Profile = SIMULATED) -> dict[str, int]:
     """kwokctl option -> a port that nobody uses now."""
-    wanted = [*(component.port_option for component in COMPONENTS), "etcdPeerPort"]
+    wanted = [*(component.port_option for component in profile.components), "etcdPeerPort"]
     free = (port for port in random.sample(PORTS, 500) if is_free(port))
-    return dict(zip(wanted, free, strict=False))
+    chosen = dict(zip(wanted, free, strict=False))
+    return chosen | ({"kubeApiserverPort": profile.api_port} if profile.api_port else {})
 
 
 def is_free(port: int) -> bool:
@@ -143,21 +175,21 @@ def is_free(port: int) -> bool:
     return True
 
 
-def write_kubeconfig() -> None:
+def write_kubeconfig(profile: Profile = SIMULATED) -> None:
     """Write the kubeconfig, keys included, readable by this user only."""
-    pki = work_folder() / "pki"
+    pki, name = work_folder(profile) / "pki", profile.context
     ca, certificate, key = (
-        b64encode((pki / name).read_bytes()).decode() for name in ("ca.crt", "admin.crt", "admin.key")
+        b64encode((pki / file).read_bytes()).decode() for file in ("ca.crt", "admin.crt", "admin.key")
     )
-    server = f"https://{LOOPBACK}:{ports()['kubeApiserverPort']}"
+    server = f"https://{profile.address}:{ports(profile)['kubeApiserverPort']}"
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": CONTEXT,
-        "clusters": [{"name": CONTEXT, "cluster": {"server": server, "certificate-authority-data": ca}}],
-        "users": [{"name": CONTEXT, "user": {"client-certificate-data": certificate, "client-key-data": key}}],
-        "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": ca}}],
+        "users": [{"name": name, "user": {"client-certificate-data": certificate, "client-key-data": key}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }
-    descriptor = os.open(kubeconfig_file(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(kubeconfig_file(profile), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(config, file, indent=1)

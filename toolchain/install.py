@@ -18,7 +18,7 @@ from toolchain.locking import complete_folder, exclusive, point
 from toolchain.paths import built, cache_folder, lock_file, plugin_file, released
 from toolchain.pins import TOOLS
 from toolchain.progress import Progress, duration
-from toolchain.tool import Tool, this_platform
+from toolchain.tool import UNRELEASED, Tool, this_platform
 
 OLDEST_PYTHON = (3, 11)
 
@@ -117,7 +117,8 @@ class _Fetcher:
         present = locate(tool, self.how)
         if present is not None:
             return present
-        if self.how == "download" or (self.how == "auto" and self.downloader.ruled_out(tool) is None):
+        asked = tool.release is not UNRELEASED and self.downloader.ruled_out(tool) is None
+        if self.how == "download" or (self.how == "auto" and asked):
             found = self._download(tool, number)
             if found is not None:
                 return found

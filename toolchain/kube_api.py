@@ -28,7 +28,8 @@ class ApiError(Exception):
 class KubeApi:
     """Requests to one API server on this machine; safe to use from several threads."""
 
-    def __init__(self, port: int, pki: Path, timeout: float = 10) -> None:
+    def __init__(self, port: int, pki: Path, timeout: float = 10, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.port = port
         self.timeout = timeout
         self.context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
@@ -57,13 +58,13 @@ class KubeApi:
         return decoded
 
     def _request(self, method: str, path: str, body: bytes | None, content: str, accept: str) -> bytes:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=self.timeout, context=self.context)
+        connection = http.client.HTTPSConnection(self.address, self.port, timeout=self.timeout, context=self.context)
         try:
             connection.request(method, path, body, {"Content-Type": content, "Accept": accept})
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise ApiError(0, f"127.0.0.1:{self.port}: {error}") from error
+            raise ApiError(0, f"{self.address}:{self.port}: {error}") from error
         finally:
             connection.close()
         if response.status >= 300:

@@ -24,6 +24,11 @@ PULUMI_VERSION = {f"{PULUMI_SDK}/go/common/version.Version": f"v{PULUMI}"}
 KUBERNETES_MODULE = "github.com/pulumi/pulumi-kubernetes/provider/v4"
 BRIDGE = {"github.com/pulumi/pulumi-terraform-bridge/v3": "v3.137.0"}
 COMPONENT_BASE = "k8s.io/component-base/version"
+KUBERNETES_VARIABLES = {
+    f"{COMPONENT_BASE}.gitVersion": f"v{KUBERNETES}",
+    f"{COMPONENT_BASE}.gitMajor": KUBERNETES.split(".", maxsplit=1)[0],
+    f"{COMPONENT_BASE}.gitMinor": KUBERNETES.split(".")[1],
+}
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 
 
@@ -108,11 +113,7 @@ KUBERNETES_TOOL = Tool(
             module="kubernetes",
             requires={"k8s.io/kubernetes": f"v{KUBERNETES}"},
             binaries={name: f"k8s.io/kubernetes/cmd/{name}" for name in CONTROL_PLANE},
-            variables={
-                f"{COMPONENT_BASE}.gitVersion": f"v{KUBERNETES}",
-                f"{COMPONENT_BASE}.gitMajor": KUBERNETES.split(".", maxsplit=1)[0],
-                f"{COMPONENT_BASE}.gitMinor": KUBERNETES.split(".")[1],
-            },
+            variables=KUBERNETES_VARIABLES,
         ),
     ),
     minutes=9,

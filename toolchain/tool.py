@@ -46,6 +46,10 @@ class Release:
     systems: tuple[str, ...] = ("linux", "darwin")
 
 
+UNRELEASED = Release((), ())
+"""Of a tool whose programs nobody publishes: it is always built."""
+
+
 @dataclass(frozen=True)
 class Copy:
     """Files of a Go module, copied unchanged: beside the binaries (executable) or into the build folder."""
@@ -85,6 +89,9 @@ class Tool:
 
     def binaries(self) -> tuple[str, ...]:
         """The files that must be there, whichever way the tool came."""
+        if self.release is UNRELEASED:
+            copied = [copy.pattern.rsplit("/", 1)[-1] for recipe in self.recipes for copy in recipe.scripts]
+            return (*(name for recipe in self.recipes for name in recipe.binaries), *copied)
         return tuple(name for asset in self.release.assets for name in asset.binaries)
 
 

@@ -7,11 +7,12 @@ import tomllib
 
 import pytest
 
-from toolchain import pins
+from toolchain import operators, pins
+from toolchain.node import pins as node_pins
 from toolchain.paths import checkout, modules
-from toolchain.pins import TOOLS
 from toolchain.tool import Platform, Recipe, Tool
 
+TOOLS = (*pins.TOOLS, *node_pins.NODE_TOOLS)
 RECIPES = [recipe for tool in TOOLS for recipe in tool.recipes]
 PYTHON = {
     "pulumi": pins.PULUMI,
@@ -45,8 +46,9 @@ def test_every_copied_file_comes_from_a_pinned_module(recipe: Recipe) -> None:
     assert {copy.module for copy in (*recipe.inputs, *recipe.scripts)} <= set(recipe.requires)
 
 
-def test_kubernetes_staging_modules_have_the_version_of_the_release() -> None:
-    staging = set(re.findall(r"=> k8s\.io/\S+ (v\S+)", go_mod(pins.KUBERNETES_TOOL.recipes[0])))
+@pytest.mark.parametrize("tool", [pins.KUBERNETES_TOOL, node_pins.KUBELET_TOOL], ids=lambda tool: tool.name)
+def test_kubernetes_staging_modules_have_the_version_of_the_release(tool: Tool) -> None:
+    staging = set(re.findall(r"=> k8s\.io/\S+ (v\S+)", go_mod(tool.recipes[0])))
 
     assert staging == {"v0." + pins.KUBERNETES.split(".", 1)[1]}
 
@@ -73,6 +75,14 @@ def test_every_release_address_is_complete_and_encrypted(tool: Tool) -> None:
             assert filled.startswith("https://")
             assert tool.version in filled
             assert "{" not in filled
+
+
+def test_the_operator_has_the_version_of_its_definitions() -> None:
+    assert (node_pins.OPERATOR, f"v{node_pins.OPERATOR_TOOL.version}") == operators.CLOUDNATIVE_PG
+
+
+def test_only_a_real_node_needs_the_programs_of_one() -> None:
+    assert not {tool.name for tool in pins.TOOLS} & {tool.name for tool in node_pins.NODE_TOOLS}
 
 
 def test_the_python_packages_have_the_versions_of_the_plugins() -> None:
@@ -104,10 +114,11 @@ def test_what_is_locked_bears_no_address() -> None:
     """Where packages come from is the client's setting; a lock file says which, not where."""
     modules_locked = [path for path in modules().rglob("go.*") if path.suffix in (".mod", ".sum")]
     for file in [checkout() / "requirements.lock", *modules_locked]:
-        assert "://" not in file.read_text(encoding="utf-8"), file
+        # A hash may begin with two slashes.
+        assert not re.search(r"(?<!\bh1)://", file.read_text(encoding="utf-8")), file
 
 
 def test_releases_come_from_those_who_make_them() -> None:
-    table = (checkout() / "toolchain" / "pins.py").read_text(encoding="utf-8")
-    hosts = set(re.findall(r"https://([^/]+)/", table))
+    tables = [checkout() / "toolchain" / "pins.py", checkout() / "toolchain" / "node" / "pins.py"]
+    hosts = {host for table in tables for host in re.findall(r"https://([^/]+)/", table.read_text(encoding="utf-8"))}
     assert hosts == {"api.github.com", "dl.k8s.io", "get.pulumi.com", "github.com"}
