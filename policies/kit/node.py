@@ -1,13 +1,11 @@
 """A value inside a resource together with its path. Reading an unknown value is noted, never passed over.
 
-Works on plain data: `plain` turns what the engine hands over (checking proxies, whole numbers as floats) into that.
-Deliberately has no way to read a value without its unknowns being noted.
+Works on plain data, in which UNKNOWN stands for what only `up` will know. Deliberately has no way to read a value
+without its unknowns being noted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
-
-from pulumi_policy.proxy import UnknownValueError
 
 
 class _Unknown:
@@ -20,24 +18,6 @@ class _Unknown:
 UNKNOWN = _Unknown()
 TRUE, FALSE = True, False
 """Named, so that a comparison reads as one."""
-
-
-def plain(value: Any) -> Any:
-    """Dicts, lists and scalars instead of the engine's proxies; UNKNOWN in place of each unknown value."""
-    if isinstance(value, Mapping):
-        return {str(key): _entry(value, key) for key in value}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_entry(value, index) for index in range(len(value))]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _entry(container: Any, key: Any) -> Any:
-    try:
-        return plain(container[key])
-    except UnknownValueError:
-        return UNKNOWN
 
 
 def all_known(*nodes: "Node") -> bool:
@@ -67,6 +47,10 @@ class Node:
             else:
                 value = value.get(key) if isinstance(value, dict) else None
         return Node(value, path, self._note)
+
+    def holding(self, value: Any) -> "Node":
+        """The same place with its value read in another way. What is unknown stays so."""
+        return Node(UNKNOWN if self.value is UNKNOWN else value, self.path, self._note)
 
     @property
     def known(self) -> bool:

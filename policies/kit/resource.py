@@ -4,12 +4,13 @@ Patch kinds are read as the kind they patch, so that a patch can't do what the o
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from policies.kit.node import UNKNOWN, Node
 
 INSTANCE = "app.kubernetes.io/instance"
+SERVICE = "groundwork.dev/service"
 POD_TEMPLATES = {
     "Deployment": ("spec", "template"),
     "StatefulSet": ("spec", "template"),
@@ -23,6 +24,7 @@ POD_TEMPLATES = {
 }
 LONG_RUNNING = frozenset(POD_TEMPLATES) - {"Job", "CronJob"}
 CNPG = "postgresql.cnpg.io"
+DOCKER = "docker"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Resource:
     name: str
     props: Mapping[str, Any]
     protect: bool = False
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """URNs of the resources that each property comes from; known where the whole stack is."""
 
     @property
     def stack(self) -> str:
@@ -48,30 +52,32 @@ class Resource:
 
     @property
     def group(self) -> str:
-        """Kubernetes API group; `core` for the oldest; empty for what is no Kubernetes object."""
+        """Kubernetes API group, `core` for the oldest; `docker` for what an engine has; empty for anything else."""
         parts = self.type.split(":")
-        if len(parts) != 3 or parts[0] != "kubernetes" or parts[2] == "Provider":
+        if len(parts) != 3 or parts[2] == "Provider":
             return ""
-        return parts[1].rsplit("/", 1)[0]
+        return parts[1].rsplit("/", 1)[0] if parts[0] == "kubernetes" else DOCKER if parts[0] == DOCKER else ""
 
     @property
     def kind(self) -> str:
-        """Kubernetes kind, or the last part of the type."""
+        """Kind of object, or the last part of the type."""
         return self.type.rsplit(":", 1)[-1].removesuffix("Patch")
 
     def is_a(self, group: str, *kinds: str) -> bool:
-        """Whether it is one of these kinds of a Kubernetes API group."""
+        """Whether it is one of these kinds of a group."""
         return self.group == group and self.kind in kinds
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels that are known."""
+        if self.group == DOCKER:
+            return _texts(listed_labels(self.props.get("labels")))
         return _texts(_mapping(self.props.get("metadata")).get("labels"))
 
     @property
     def service(self) -> str:
-        """The service it belongs to: the component's name, or the instance label of an object."""
-        return self.name if self.is_service else self.labels.get(INSTANCE, "")
+        """The service it belongs to: the component's name, or a label of an object."""
+        return self.name if self.is_service else self.labels.get(SERVICE if self.group == DOCKER else INSTANCE, "")
 
     @property
     def namespace(self) -> str:
@@ -80,8 +86,9 @@ class Resource:
 
     @property
     def object_name(self) -> str:
-        """Name of the object in the cluster; the logical name where it is not known."""
-        return _text(_mapping(self.props.get("metadata")).get("name")) or self.name
+        """Name of the object in the cluster or on the engine; the logical name where it is not known."""
+        head = self.props if self.group == DOCKER else _mapping(self.props.get("metadata"))
+        return _text(head.get("name")) or self.name
 
     @property
     def title(self) -> str:
@@ -132,6 +139,15 @@ def pod_labels(resource: Resource) -> dict[str, str]:
     for key in POD_TEMPLATES.get(resource.kind, ()):
         value = _mapping(value).get(key)
     return _texts(_mapping(_mapping(value).get("metadata")).get("labels"))
+
+
+def listed_labels(value: Any) -> Any:
+    """Labels of something on an engine as a mapping; UNKNOWN where one of their names is."""
+    entries = value if isinstance(value, list) else []
+    names = [entry.get("label") if isinstance(entry, dict) else entry for entry in entries]
+    if value is UNKNOWN or UNKNOWN in names:
+        return UNKNOWN
+    return {name: entry.get("value") for name, entry in zip(names, entries, strict=True) if isinstance(entry, dict)}
 
 
 def makes_pods(resource: Resource) -> bool:

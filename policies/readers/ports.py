@@ -1,17 +1,16 @@
-"""Everything of a Kubernetes object that opens a port or connects somewhere: services, containers, probes, ingresses.
+"""Everything of an object that opens a port or connects somewhere: services, containers, probes, ingresses.
 
 A port is trusted only if the service's component declares a TLS listener on it; names and labels prove nothing.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from policies.kit.node import Node, all_known
-from policies.kit.resource import Pod
+from policies.kit.content import Process, plaintext_probes, ports_of, processes_of
+from policies.kit.node import all_known
 from policies.kit.rule import Check
 from policies.kit.secrets import shown
 
-_PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _DECLARED = "a listener of the component with tls server or mutual"
 
 
@@ -50,30 +49,24 @@ def check_ingress(check: Check) -> None:
             check.fail(host.path, what, "hosts that are named under spec.tls", "add the host under spec.tls")
 
 
-def check_pod_ports(check: Check, pod: Pod) -> None:
-    """Ports of containers are declared TLS listeners; HTTP probes use HTTPS."""
-    for container in pod.all_containers:
-        for port in container.at("ports").items:
-            number = port.at("containerPort")
-            if number.known and not _declared(check, [number.value]):
-                fix = "declare the listener with TLS on the component, or remove the port"
-                check.fail(number.path, f"{shown(number.value)} is no declared TLS listener", _DECLARED, fix)
-        for name in _PROBES:
-            probe = container.at(name, "httpGet")
-            if not probe.missing and probe.known and probe.at("scheme").differs("HTTPS"):
-                check.fail(probe.path, "asks a plaintext port", "scheme HTTPS", f"set {probe.path}.scheme to HTTPS")
+def check_ports(check: Check) -> None:
+    """Ports of containers are declared TLS listeners; health checks use HTTPS."""
+    for number in ports_of(check.resource, check.root):
+        if number.known and not _declared(check, [number.value]):
+            fix = "declare the listener with TLS on the component, or remove the port"
+            check.fail(number.path, f"{shown(number.value)} is no declared TLS listener", _DECLARED, fix)
+    for probe, fix in plaintext_probes(check.resource, check.root):
+        check.fail(probe.path, "asks a plaintext port", "HTTPS", fix)
 
 
-def check_command_lines(check: Check, pod: Pod, patterns: Sequence[str], needed: dict[str, list[str]]) -> None:
+def check_command_lines(check: Check, patterns: Sequence[str], needed: Mapping[str, Sequence[str]]) -> None:
     """Commands, arguments and variables open or reach nothing in plaintext, and exporters are told to use TLS."""
-    for container in pod.all_containers:
-        texts = [*container.at("command").items, *container.at("args").items]
-        variables = container.at("env").items
-        values = [variable.at("value") for variable in variables]
-        for node in values:
-            check_patterns(check, node.path, node.text, patterns)
-        check_patterns(check, f"{container.path}, command line", " ".join(node.text for node in texts), patterns)
-        _needed(check, container, [node.text for node in [*texts, *(v.at("name") for v in variables)]], needed)
+    for process in processes_of(check.resource, check.root):
+        for variable in process.variables:
+            check_patterns(check, variable.value.path, variable.value.text, patterns)
+        check_patterns(check, process.command_line, " ".join(word.text for word in process.words), patterns)
+        if process.image:
+            check_needed(check, process, process.image.text, needed)
 
 
 def check_patterns(check: Check, where: str, text: str, patterns: Sequence[str]) -> None:
@@ -86,12 +79,14 @@ def check_patterns(check: Check, where: str, text: str, patterns: Sequence[str])
             return
 
 
-def _needed(check: Check, container: Node, words: Sequence[str], needed: dict[str, list[str]]) -> None:
-    name = re.split(r"[:@]", container.at("image").text.rsplit("/", 1)[-1])[0]
+def check_needed(check: Check, process: Process, image: str, needed: Mapping[str, Sequence[str]]) -> None:
+    """A program of this image that serves plaintext by itself is told not to."""
+    name = re.split(r"[:@]", image.rsplit("/", 1)[-1])[0]
     wanted = needed.get(name, [])
+    words = [word.text for word in process.words] + [variable.name for variable in process.variables]
     if wanted and not any(word.split("=", 1)[0] in wanted for word in words):
         what = f"({name}) is not told to use TLS, so it serves plaintext"
-        check.fail(container.path, what, " or ".join(wanted), f"add {wanted[0]}")
+        check.fail(process.node.path, what, " or ".join(wanted), f"add {wanted[0]}")
 
 
 def _declared(check: Check, wanted: Sequence[object]) -> bool:

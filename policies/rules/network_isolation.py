@@ -1,15 +1,17 @@
 """network-isolation: a namespace is closed by default and each workload opens its own edges, to named peers only.
 
-Selectors are evaluated as the API server does, so that a policy which selects nobody counts for nothing.
+Selectors are evaluated as the API server does, so that a policy which selects nobody counts for nothing. On a Docker
+engine a network is an edge, and who is on none reaches nobody.
 """
 
 from collections.abc import Iterable
 
 from policies.kit.node import Node
-from policies.kit.resource import Resource, makes_pods, pod_labels
+from policies.kit.resource import DOCKER, Resource, makes_pods, pod_labels
 from policies.kit.rule import PORTS_BY_SERVICE, STRINGS, Check, Rule, StackCheck
 from policies.kit.secrets import shown
 from policies.kit.selectors import matches
+from policies.readers import docker_networks
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 
@@ -27,6 +29,10 @@ def _check(check: Check) -> None:
             check.fail(
                 level.path, f"is {shown(level.value)}", "restricted", f"label the namespace {ENFORCE}=restricted"
             )
+    elif resource.is_a(DOCKER, "Container"):
+        docker_networks.check_container(check, public)
+    elif resource.is_a(DOCKER, "Network"):
+        docker_networks.check_network(check, public)
     elif makes_pods(resource) and check.root.at("metadata", "namespace").missing:
         check.fail("metadata.namespace", "is not given", "the environment's namespace", "name the namespace")
 
@@ -83,6 +89,7 @@ def _narrow(peer: Node) -> bool:
 
 
 def _check_stack(check: StackCheck) -> None:
+    docker_networks.check_together(check)
     namespaces = {one.object_name for one in check.resources if one.is_a("core", "Namespace")}
     policies = [one for one in check.resources if one.is_a("networking.k8s.io", "NetworkPolicy")]
     reported: set[str] = set()

@@ -3,13 +3,14 @@
 That is: a read-only root, resources, probes that differ, an identity of its own.
 
 A CPU limit is not demanded: it throttles without protecting anyone whose own request is met. Memory is: its request
-equals its limit, so a pod that starts also fits.
+equals its limit, so a pod that starts also fits. On a Docker engine the same is said of each container.
 """
 
 from policies.kit.node import FALSE, TRUE, Node
-from policies.kit.resource import CNPG, Pod, pods_of
+from policies.kit.resource import CNPG, DOCKER, Pod, pods_of
 from policies.kit.rule import STRINGS, Check, Rule
 from policies.kit.secrets import shown
+from policies.readers import docker_containers
 
 _VOLUMES = frozenset(
     {
@@ -46,14 +47,30 @@ def _check(check: Check) -> None:
         if pod.long_running:
             for container in pod.containers:
                 _check_probes(check, container)
-    if check.resource.is_a(CNPG, "Cluster"):
-        _check_resources(check, check.root.at("spec", "resources"))
-        superuser = check.root.at("spec", "enableSuperuserAccess")
-        if superuser.differs(None, FALSE):
-            check.fail(superuser.path, "opens a superuser login", "false", "remove it")
-    elif check.resource.is_a(CNPG, "Pooler"):
-        for container in check.root.at("spec", "template", "spec", "containers").items:
-            _check_resources(check, container.at("resources"))
+    for group, kind, judge in _OTHERS:
+        if check.resource.is_a(group, kind):
+            judge(check)
+
+
+def _check_cluster(check: Check) -> None:
+    _check_resources(check, check.root.at("spec", "resources"))
+    superuser = check.root.at("spec", "enableSuperuserAccess")
+    if superuser.differs(None, FALSE):
+        check.fail(superuser.path, "opens a superuser login", "false", "remove it")
+
+
+def _check_pooler(check: Check) -> None:
+    for container in check.root.at("spec", "template", "spec", "containers").items:
+        _check_resources(check, container.at("resources"))
+
+
+_OTHERS = (
+    (CNPG, "Cluster", _check_cluster),
+    (CNPG, "Pooler", _check_pooler),
+    (DOCKER, "Container", docker_containers.check_container),
+    (DOCKER, "Volume", docker_containers.check_volume),
+)
+"""What else runs processes or stores what they write, by group and kind."""
 
 
 def _check_pod(check: Check, pod: Pod) -> None:
@@ -156,5 +173,6 @@ RULE = Rule(
     ),
     fix="Set the field that the message names.",
     check=_check,
+    check_stack=docker_containers.check_together,
     parameters={"token_accounts": STRINGS},
 )  # fmt: skip

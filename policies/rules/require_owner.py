@@ -5,8 +5,9 @@ Claims of a StatefulSet are left out: their labels can't change later, an owner 
 
 import re
 
+from policies.kit.content import labels_of, service_label
 from policies.kit.node import Node
-from policies.kit.resource import CNPG, INSTANCE, pods_of
+from policies.kit.resource import DOCKER
 from policies.kit.rule import STRINGS, TEXT, Check, Rule
 from policies.kit.secrets import shown
 
@@ -17,14 +18,10 @@ def _check(check: Check) -> None:
     resource = check.resource
     if resource.is_service:
         _check_facts(check)
-    elif resource.group:
-        _check_labels(check, check.root.at("metadata"))
-        for pod in pods_of(resource, check.root):
-            _check_labels(check, pod.metadata)
-        if resource.is_a(CNPG, "Cluster"):
-            _check_labels(check, check.root.at("spec", "inheritedMetadata"))
-        elif resource.is_a(CNPG, "Pooler"):
-            _check_labels(check, check.root.at("spec", "template", "metadata"))
+    elif resource.group and not resource.is_a(DOCKER, "RemoteImage"):
+        # An image belongs to the machine: environments share it, and it bears labels of its maker only.
+        for labels in labels_of(resource, check.root):
+            _check_labels(check, labels)
 
 
 def _check_facts(check: Check) -> None:
@@ -40,15 +37,17 @@ def _check_facts(check: Check) -> None:
         )
 
 
-def _check_labels(check: Check, metadata: Node) -> None:
-    labels = metadata.at("labels")
+def _check_labels(check: Check, labels: Node) -> None:
     if not labels.known:
         return
     _check_owner(check, labels.at(f"{DOMAIN}/owner"))
     _check_class(check, labels.at(f"{DOMAIN}/data-class"))
-    part = labels.at("app.kubernetes.io/part-of")
-    if part.differs("groundwork"):
-        check.fail(part.path, f"is {shown(part.value)}", "groundwork", "label it as part of groundwork")
+    if check.resource.group == DOCKER:
+        _check_listed(check, labels)
+    else:
+        part = labels.at("app.kubernetes.io/part-of")
+        if part.differs("groundwork"):
+            check.fail(part.path, f"is {shown(part.value)}", "groundwork", "label it as part of groundwork")
     environment = labels.at(f"{DOMAIN}/environment")
     if environment.differs(check.resource.stack):
         what = f"is {shown(environment.value)}"
@@ -56,9 +55,20 @@ def _check_labels(check: Check, metadata: Node) -> None:
     _check_agreement(check, labels)
 
 
+def _check_listed(check: Check, labels: Node) -> None:
+    """On an engine labels are a list, and everything belongs to one service."""
+    service, entries = labels.at(service_label(check.resource)), check.root.at("labels").items
+    if service.missing:
+        check.fail(service.path, "is not given", "the name of a component", "label it with its service")
+    for index, entry in enumerate(entries):
+        if any(entry.at("label").value == before.at("label").value for before in entries[:index]):
+            name = shown(entry.at("label").value)
+            check.fail(entry.path, f"gives {name} a second time", "each label once", "remove one of them")
+
+
 def _check_agreement(check: Check, labels: Node) -> None:
     """Labels say the same as the service's facts, as far as those are right."""
-    instance, component = labels.at(INSTANCE), check.component
+    instance, component = labels.at(service_label(check.resource)), check.component
     if component is None:
         if not instance.missing and instance.known:
             what = f"is {shown(instance.value)}, which is no service of this environment"

@@ -3,16 +3,17 @@
 Judges rendered configuration files, custom resources, command lines and ports; no label counts. A file that is neither
 understood nor on the list of reviewed names is a violation: a format nobody taught this rule could hold anything.
 Reviewed names are those that configure no listener: scripts and SQL (searched for plaintext all the same), static
-pages, public certificates, type and identity maps. Files in Secrets are judged under the same names, once known.
+pages, public certificates, type and identity maps. Files in Secrets are judged under the same names, once known. So are
+the files of a container on a Docker engine.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
-from policies.kit.resource import CNPG, pods_of
-from policies.kit.rule import STRINGS, SWITCH, Check, Rule
+from policies.kit.content import File, files_of, processes_of
+from policies.kit.engine import image_of, is_container, never_runs
+from policies.kit.resource import CNPG, DOCKER
+from policies.kit.rule import STRINGS, SWITCH, Check, Rule, StackCheck
 from policies.kit.secrets import shown
 from policies.readers import cnpg, ports
 from policies.readers.exporter import check_web_config
@@ -22,13 +23,17 @@ from policies.readers.problem import Problem
 from policies.readers.redis import check_redis
 
 _BUILT_IN = ("core", "apps", "batch", "autoscaling", "policy")
+_ENGINE = ("Container", "Network", "RemoteImage", "Volume")
+_DOCKER_PROVIDER = "pulumi:providers:docker"
+_LOCAL_LOGS = ("json-file", "local", "journald", "none")
+_PRIVATE = ("unix://", "npipe://", "ssh://")
 
 
 def _check(check: Check) -> None:
     resource, params = check.resource, check.params
     if resource.is_service:
         ports.check_listeners(check)
-    elif resource.is_a("core", "ConfigMap", "Secret"):
+    elif resource.is_a("core", "ConfigMap", "Secret") or is_container(resource):
         _check_files(check)
     elif resource.is_a("core", "Service"):
         ports.check_service_ports(check)
@@ -40,53 +45,72 @@ def _check(check: Check) -> None:
         cnpg.check_pooler(check, params["protocols"], params["pooler_metrics_tls"])
     elif resource.is_a(cnpg.BARMAN, "ObjectStore"):
         cnpg.check_object_store(check)
+    elif resource.type == _DOCKER_PROVIDER:
+        _check_engine(check)
     else:
         _check_kind(check)
-    for pod in pods_of(resource, check.root):
-        ports.check_pod_ports(check, pod)
-        ports.check_command_lines(check, pod, params["plaintext_patterns"], params["needed_flags"])
+    ports.check_ports(check)
+    ports.check_command_lines(check, params["plaintext_patterns"], params["needed_flags"])
+
+
+def _check_engine(check: Check) -> None:
+    """The engine receives secrets, so that it is reached by TLS or not by the network at all."""
+    host = check.root.at("host")
+    secured = any(not check.root.at(name).missing for name in ("caMaterial", "certPath"))
+    allowed, fix = "unix, ssh, or tcp with certificates", "name it by an address that begins with unix:// or ssh://"
+    if host.missing:
+        check.fail(host.path, "is not given, so a variable decides", allowed, fix)
+    elif host.known and not host.text.startswith(_PRIVATE) and not (host.text.startswith("tcp://") and secured):
+        check.fail(host.path, "is reached in plaintext", allowed, fix)
+
+
+def _check_stack(check: StackCheck) -> None:
+    """Programs that serve plaintext by themselves, where a container's image is known only by another resource."""
+    for container in filter(is_container, check.resources):
+        single, image = check.on(container), image_of(container, check.resources)
+        process = next(processes_of(container, single.root))
+        if not never_runs(single.root):
+            ports.check_needed(single, process, image, check.params["needed_flags"])
 
 
 def _check_kind(check: Check) -> None:
     """Kinds and packages whose content this rule does not understand must have been reviewed."""
     group, kind = check.resource.group, check.resource.kind
     name = f"{group}/{kind}" if group else check.resource.type.split(":", 1)[0]
-    known = group in _BUILT_IN or (group.endswith(".k8s.io") and not group.startswith("gateway."))
+    read = group == DOCKER and kind in _ENGINE
+    known = read or group in _BUILT_IN or (group.endswith(".k8s.io") and not group.startswith("gateway."))
     if (not known or kind.endswith("List")) and name not in check.params["reviewed_kinds"]:
         fix = "teach the rule this kind, or review it and add it to reviewed_kinds in packs/"
         check.fail("", f"{name} is not known to require-tls", "kinds that are read or reviewed", fix)
 
 
 def _check_files(check: Check) -> None:
-    if check.resource.kind == "Secret":
-        files = _secret_files(check)
-    else:
-        nodes = {**check.root.at("data").fields, **check.root.at("binaryData").fields}
-        files = {name: node.text for name, node in nodes.items() if node.known}
-    for name, text in files.items():
-        reader = _reader(name, check, list(files))
+    files = list(files_of(check.resource, check.root))
+    names = [file.name for file in files]
+    for file in files:
+        if file.awaited or not file.content.known:
+            continue
+        reader = _reader(file.name, check, names)
         if reader:
-            for problem in reader(text):
-                where = f"{name} line {problem.line}" if problem.line else name
+            for problem in reader(file.content.text):
+                where = f"{file.name} line {problem.line}" if problem.line else file.name
                 check.fail(f"{where} {shown(problem.setting)}", problem.what, problem.allowed, problem.fix)
-        elif check.resource.kind == "ConfigMap":
-            _check_unread(check, name, text)
+        elif not file.secret:
+            _check_unread(check, file)
+    if is_container(check.resource):
+        _check_beside(check)
 
 
-def _secret_files(check: Check) -> dict[str, str]:
-    """Files of a Secret that are known; unknown ones are expected at preview and judged once they are known."""
-    plain, encoded = check.resource.props.get("stringData"), check.resource.props.get("data")
-    files = {k: v for k, v in plain.items() if isinstance(v, str)} if isinstance(plain, dict) else {}
-    if isinstance(encoded, dict):
-        files |= {k: _decoded(v) for k, v in encoded.items() if isinstance(v, str)}
-    return files
-
-
-def _decoded(text: str) -> str:
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
+def _check_beside(check: Check) -> None:
+    """What a container takes and gives besides what can be read here."""
+    for source in (upload.at("source") for upload in check.root.at("uploads").items):
+        if not source.missing and source.known:
+            what = "takes a file of this machine, which this rule can't read"
+            check.fail(source.path, what, "content or contentBase64", "give the file's content")
+    logs = check.root.at("logDriver")
+    if logs.differs(None, "", *_LOCAL_LOGS):
+        what = f"is {shown(logs.value)}, which may send logs to others in plaintext"
+        check.fail(logs.path, what, ", ".join(_LOCAL_LOGS), "let the engine keep them")
 
 
 def _reader(name: str, check: Check, names: list[str]) -> Callable[[str], Iterator[Problem]] | None:
@@ -109,9 +133,10 @@ def _reader(name: str, check: Check, names: list[str]) -> Callable[[str], Iterat
     return next((reader for pattern, reader in readers.items() if fnmatchcase(name, pattern)), None)
 
 
-def _check_unread(check: Check, name: str, text: str) -> None:
+def _check_unread(check: Check, file: File) -> None:
+    name = file.name
     if any(fnmatchcase(name, pattern) for pattern in check.params["reviewed_files"]):
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(file.content.text.splitlines(), start=1):
             ports.check_patterns(check, f"{name} line {number}", line, check.params["plaintext_patterns"])
         return
     fix = "teach the rule this format, or review it and add its name to reviewed_files in packs/"
@@ -125,6 +150,7 @@ RULE = Rule(
     references=("NSA Network separation and hardening: Encryption",),
     fix="Turn TLS on in the setting that the message names.",
     check=_check,
+    check_stack=_check_stack,
     parameters={
         "protocols": STRINGS,
         "hba_methods": STRINGS,

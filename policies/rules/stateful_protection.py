@@ -1,13 +1,16 @@
 """stateful-protection: data outlives the pods, the sets and the mistakes that may happen to it.
 
 Deletion protection of resources (`protect`) is a parameter and off by default: an environment must be removable in one
-command. Claims survive the deletion or replacement of their StatefulSet instead, and go with the namespace.
+command. Claims survive the deletion or replacement of their StatefulSet instead, and go with the namespace. On a Docker
+engine a volume is a resource of its own and survives its containers; one without a name does not.
 """
 
 import re
 
-from policies.kit.resource import CNPG
-from policies.kit.rule import STRINGS, SWITCH, Check, Rule
+from policies.kit.content import files_of
+from policies.kit.engine import by_name, in_memory, is_container, mounts_of, never_runs
+from policies.kit.resource import CNPG, Resource
+from policies.kit.rule import STRINGS, SWITCH, Check, Rule, StackCheck
 from policies.kit.secrets import shown
 from policies.readers.redis import directives
 
@@ -22,9 +25,11 @@ def _check(check: Check) -> None:
             check.fail("", what, "a StatefulSet with volume claims", "make its workload stateful")
     elif resource.is_a(CNPG, "Cluster"):
         _check_cluster(check)
-    elif resource.is_a("core", "ConfigMap"):
-        _check_redis(check)
-    if f"{resource.group}/{resource.kind}" in check.params["protected_kinds"] and not resource.protect:
+    elif is_container(resource) and _keeps_data(check) and not never_runs(check.root):
+        _check_volumes(check)
+    _check_redis(check)
+    demanded = f"{resource.group}/{resource.kind}" in check.params["protected_kinds"]
+    if demanded and not resource.protect and not in_memory(resource):
         check.fail("option protect", "is not set", "true", "set protect=True on the resource")
 
 
@@ -76,12 +81,34 @@ def _check_cluster(check: Check) -> None:
 
 def _check_redis(check: Check) -> None:
     """A Redis that must not evict is a store, and a store must survive a restart."""
-    for name, node in check.root.at("data").fields.items():
-        if re.match(r"(redis|valkey).*\.conf$", name):
-            found = {setting: value for _, setting, value in directives(node.text)}
+    for file in files_of(check.resource, check.root):
+        name = file.name
+        if not file.secret and re.match(r"(redis|valkey).*\.conf$", name):
+            found = {setting: value for _, setting, value in directives(file.content.text)}
             if found.get("maxmemory-policy", "noeviction") == "noeviction" and found.get("appendonly") != "yes":
                 what = "keeps what must not be lost (noeviction) in memory only"
                 check.fail(f"{name} appendonly", what, "yes", "set `appendonly yes`, or choose an eviction policy")
+
+
+def _check_volumes(check: Check) -> None:
+    for mount in mounts_of(check.root):
+        if mount.kind == "anonymous":
+            what = "has no name, so its data goes with the container"
+            check.fail(mount.node.path, what, "a named volume, or tmpfs", "declare a volume and name it")
+
+
+def _check_stack(check: StackCheck) -> None:
+    """On an engine every service that keeps data has a volume that outlives its containers."""
+    volumes = {name for name, one in by_name(check.resources, "Volume").items() if not in_memory(one)}
+    for service in (one for one in check.resources if one.is_service and one.props.get("stateful") is True):
+        containers = [one for one in check.resources if is_container(one) and one.service == service.name]
+        if containers and not any(_mounts(check, one, volumes) for one in containers):
+            fix = "give the service a volume"
+            check.on(service).fail("stateful", "is true, but no container has a named volume", "a volume", fix)
+
+
+def _mounts(check: StackCheck, container: Resource, volumes: set[str]) -> bool:
+    return any(mount.kind == "volume" and mount.source.text in volumes for mount in mounts_of(check.on(container).root))
 
 
 RULE = Rule(
@@ -91,5 +118,6 @@ RULE = Rule(
     references=("NSA Upgrading and application security practices",),
     fix="Set the field that the message names.",
     check=_check,
+    check_stack=_check_stack,
     parameters={"when_deleted": STRINGS, "wal_volume": SWITCH, "protected_kinds": STRINGS},
 )

@@ -1,7 +1,7 @@
-"""Runs the policy pack on a compliant environment with something changed, on arguments as the engine makes them.
+"""Runs the policy pack on a compliant environment with something changed, by requests as the engine sends them.
 
-Properties go through the wire format and the SDK's own reader and proxies: numbers are floats, unknown values are
-sentinels, secrets are marked. Nothing here knows a rule.
+Properties go through the wire format: numbers are floats, unknown values are sentinels, secrets are marked. Nothing
+here knows a rule.
 """
 
 import json
@@ -14,29 +14,22 @@ from typing import Any
 
 import yaml
 from google.protobuf import json_format, struct_pb2
-from pulumi_policy import (
-    PolicyResource,
-    PolicyResourceOptions,
-    ReportViolation,
-    ResourceValidationArgs,
-    ResourceValidationPolicy,
-    StackValidationArgs,
-    StackValidationPolicy,
-)
-from pulumi_policy.deserialize import SPECIAL_SECRET_SIG, SPECIAL_SIG_KEY, deserialize_properties
-from pulumi_policy.policy import PolicyCustomTimeouts
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
+from pulumi.runtime import proto
 
+from policies.kit.analyzer import Analyzer
 from policies.kit.exceptions import Exemptions, load_exemptions
 from policies.kit.gate import Gate
 from policies.kit.packs import Packs
 from policies.kit.rule import Rule
+from policies.kit.wire import SECRET, SIGNATURE
 from policies.rules import RULES
 
 HERE = Path(__file__).parent
 PACK = HERE.parent.parent / "policies"
 TODAY = date(2026, 11, 21)
-UNKNOWN = UNKNOWN_STRING_VALUE
+TARGETS = ("docker", "kubernetes")
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What the engine sends in place of a text that only `up` will know."""
 DELETE = "(deleted)"
 Resources = dict[str, dict[str, Any]]
 Findings = dict[str, list[str]]
@@ -44,23 +37,24 @@ Findings = dict[str, list[str]]
 
 def secret(value: Any) -> dict[str, Any]:
     """A value as the engine marks a secret."""
-    return {SPECIAL_SIG_KEY: SPECIAL_SECRET_SIG, "value": value}
+    return {SIGNATURE: SECRET, "value": value}
 
 
 @cache
-def _baseline(environment: str) -> str:
-    text = (HERE / "baseline.yaml").read_text(encoding="utf-8")
+def _baseline(environment: str, target: str) -> str:
+    text = (HERE / f"baseline-{target}.yaml").read_text(encoding="utf-8")
     for old, new in (
         ("groundwork-prod", f"groundwork-{environment}"),
         ("environment: prod", f"environment: {environment}"),
+        ("environment, value: prod", f"environment, value: {environment}"),
     ):
         text = text.replace(old, new)
     return json.dumps(yaml.safe_load(text)["resources"])
 
 
-def baseline(environment: str = "prod") -> Resources:
-    """The compliant environment, fresh for each caller."""
-    resources: Resources = json.loads(_baseline(environment))
+def baseline(environment: str = "prod", target: str = "kubernetes") -> Resources:
+    """The compliant environment on a target, fresh for each caller."""
+    resources: Resources = json.loads(_baseline(environment, target))
     return resources
 
 
@@ -99,46 +93,35 @@ def judge(
     exemptions: Exemptions | None = None,
     only: Collection[str] = (),
 ) -> Findings:
-    """What each policy reports, in order. `only` judges just these resources and all components, not the stack."""
-    policies = Gate(rules, Packs(PACK / "packs"), exemptions or Exemptions(), TODAY).policies()
+    """What each policy reports, in order; what does not block is apart. `only` judges just these resources and all
+    components, not the stack."""
+    analyzer = Analyzer("groundwork", Gate(rules, Packs(PACK / "packs"), exemptions or Exemptions(), TODAY))
+    given = {name: proto.PolicyConfig(properties=_wire(values)) for name, values in (config or {}).items()}
+    for one in given.values():
+        one.enforcementLevel = proto.EnforcementLevel.MANDATORY
+    analyzer.Configure(proto.ConfigureAnalyzerRequest(policyConfig=given), None)
     found: Findings = {}
-    single = [policy for policy in policies if isinstance(policy, ResourceValidationPolicy)]
-    whole = [policy for policy in policies if isinstance(policy, StackValidationPolicy)]
     for name, resource in resources.items():
-        if only and name not in only and not name.startswith("Component"):
-            continue
-        props = _props(resource)
-        for policy in single:
-            given = _resource(name, resource, props, environment, _config(config, policy.name))
-            policy.validate(given, _collector(found, policy.name))
-    stack = [_stack_resource(name, one, environment) for name, one in resources.items()]
-    for stack_policy in whole if not only else []:
-        arguments = StackValidationArgs(stack, _config(config, stack_policy.name))
-        stack_policy.validate(arguments, _collector(found, stack_policy.name))
+        if not only or name in only or name.startswith("Component"):
+            request = proto.AnalyzeRequest(**_fields(name, resource, environment))
+            _collect(found, analyzer.Analyze(request, None))
+    if not only:
+        stack = [_in_stack(name, resources, environment) for name in resources]
+        _collect(found, analyzer.AnalyzeStack(proto.AnalyzeStackRequest(resources=stack), None))
     return found
 
 
-def _collector(found: Findings, policy: str) -> ReportViolation:
-    def report(message: str, urn: str | None = None) -> None:
+def _collect(found: Findings, response: Any) -> None:
+    for diagnostic in response.diagnostics:
+        blocks = diagnostic.enforcementLevel == proto.EnforcementLevel.MANDATORY
+        policy = diagnostic.policyName if blocks else f"{diagnostic.policyName} (notice)"
+        message = diagnostic.message.removeprefix(f"{diagnostic.description}\n")
         found.setdefault(policy, []).append(message)
 
-    return report
 
-
-def _config(config: Mapping[str, Mapping[str, Any]] | None, policy: str) -> dict[str, Any]:
-    return _wire(dict((config or {}).get(policy, {})))
-
-
-def _wire(value: dict[str, Any]) -> dict[str, Any]:
-    """Through the wire format, where every number is a float."""
-    struct = struct_pb2.Struct()
-    json_format.ParseDict(value, struct)
-    result: dict[str, Any] = json_format.MessageToDict(struct)
-    return result
-
-
-def _props(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    return unknown_checking_proxy(deserialize_properties(_wire(resource["props"])))
+def _wire(value: Mapping[str, Any]) -> struct_pb2.Struct:
+    """The wire format, where every number is a float."""
+    return json_format.ParseDict(dict(value), struct_pb2.Struct())
 
 
 def _urn(name: str, resource: Mapping[str, Any], environment: str) -> str:
@@ -149,23 +132,23 @@ def _logical(name: str) -> str:
     return re.sub(r"^Component ", "", name)
 
 
-def _options(resource: Mapping[str, Any]) -> PolicyResourceOptions:
-    timeouts = PolicyCustomTimeouts(0, 0, 0)
-    return PolicyResourceOptions(bool(resource.get("protect")), [], None, [], timeouts, [], None)
+def _fields(name: str, resource: Mapping[str, Any], environment: str) -> dict[str, Any]:
+    return {
+        "type": resource["type"],
+        "properties": _wire(resource["props"]),
+        "urn": _urn(name, resource, environment),
+        "name": _logical(name),
+        "options": proto.AnalyzerResourceOptions(protect=bool(resource.get("protect"))),
+    }
 
 
-def _resource(
-    name: str, resource: Mapping[str, Any], props: Mapping[str, Any], environment: str, config: dict[str, Any]
-) -> ResourceValidationArgs:
-    urn = _urn(name, resource, environment)
-    options = _options(resource)
-    return ResourceValidationArgs(resource["type"], props, urn, _logical(name), options, None, config)
-
-
-def _stack_resource(name: str, resource: Mapping[str, Any], environment: str) -> PolicyResource:
-    urn = _urn(name, resource, environment)
-    options = _options(resource)
-    return PolicyResource(resource["type"], _props(resource), urn, _logical(name), options, None, None, [], {})
+def _in_stack(name: str, resources: Resources, environment: str) -> Any:
+    """A resource as the engine sends the whole stack: with the resources that each of its properties comes from."""
+    message = proto.AnalyzerResource(**_fields(name, resources[name], environment))
+    for field, source in resources[name].get("sources", {}).items():
+        urn = _urn(source, resources[source], environment)
+        message.propertyDependencies[field].urns.append(urn)
+    return message
 
 
 def exemptions_of(folder: Path, *entries: Mapping[str, Any]) -> Exemptions:

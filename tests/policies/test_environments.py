@@ -20,11 +20,23 @@ def _declared(environment: str) -> tuple[tuple[str, str, Mapping[str, Any]], ...
 
 
 def _resources(environment: str) -> Resources:
+    declared = _declared(environment)
+    names = {f"{name}-id": str(inputs.get("name")) for type_, name, inputs in declared if type_.startswith("docker:")}
     resources: Resources = {}
-    for type_, name, inputs in _declared(environment):
+    for type_, name, inputs in declared:
         key = f"Component {name}" if type_.startswith("groundwork:") else f"{type_.rsplit(':', 1)[-1]} {name}"
-        resources[key] = {"type": type_, "props": dict(inputs)}
+        resources[key] = {"type": type_, "props": _named(dict(inputs), names)}
     return resources
+
+
+def _named(value: Any, names: Mapping[str, str]) -> Any:
+    """A value with containers meant by their names: the ids of mocks come from nowhere that a policy is told."""
+    if isinstance(value, dict):
+        return {key: _named(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    prefix, separator, id_ = value.rpartition(":") if isinstance(value, str) else ("", "", value)
+    return f"{prefix}{separator}{names[id_]}" if id_ in names else value
 
 
 @pytest.mark.parametrize("environment", committed())

@@ -20,9 +20,7 @@ ENTRY = {
     "expires": "2027-03-01",
 }
 IMAGE = "Deployment gateway > spec > template > spec > containers > 0 > image"
-NOTICE = (
-    "pinned-images: exempted until 2027-03-01 by ada.lovelace (OPS-12): gateway: Deployment groundwork-prod/gateway, "
-)
+NOTICE = "exempted until 2027-03-01 by ada.lovelace (OPS-12): gateway: Deployment groundwork-prod/gateway, "
 
 
 def _judge(
@@ -44,8 +42,8 @@ def _judge(
 )
 def test_a_violation_that_is_exempted_is_a_notice(tmp_path: Path, target: str) -> None:
     found = _judge(tmp_path, {**ENTRY, "target": target})
-    assert list(found) == ["notices"]
-    assert found["notices"][0].startswith(NOTICE)
+    assert list(found) == ["pinned-images (notice)"]
+    assert found["pinned-images (notice)"][0].startswith(NOTICE)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +60,7 @@ def test_an_exception_covers_a_violation_of_the_whole_stack(tmp_path: Path) -> N
     change(resources, "PodDisruptionBudget cache", "(deleted)")
     entry = {**ENTRY, "policy": "disruption-budget", "target": "cache/StatefulSet"}
     found = judge(resources, exemptions=exemptions_of(tmp_path, entry))
-    assert list(found) == ["notices-stack"]
+    assert list(found) == ["disruption-budget-stack (notice)"]
 
 
 def test_an_idle_exception_is_a_violation(tmp_path: Path) -> None:
@@ -85,7 +83,7 @@ def test_an_exception_that_ends_soon_is_announced(tmp_path: Path, days: int, sai
     expected = (
         f"exception pinned-images for gateway/Deployment in prod ends in {days} days, on {end}; owner team-platform"
     )
-    assert found.get("notices-stack", []) == ([expected] if said else [])
+    assert found.get("exceptions (notice)", []) == ([expected] if said else [])
 
 
 @pytest.mark.parametrize(

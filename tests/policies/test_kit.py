@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_policy.deserialize import deserialize_properties
-from pulumi_policy.proxy import unknown_checking_proxy
+from google.protobuf import json_format, struct_pb2
+from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerServicer
+from pulumi_policy import deserialize, policy, proxy
 
-from policies.kit.node import TRUE, Node, plain
+from policies.kit.analyzer import Analyzer
+from policies.kit.node import TRUE, Node
 from policies.kit.node import UNKNOWN as NOT_KNOWN
-from policies.kit.packs import LEVELS, STRICTEST, Packs
+from policies.kit.packs import LEVELS, STRICTEST, Packs, check_packs
 from policies.kit.rule import Check, Rule, StackCheck
 from policies.kit.selectors import matches
+from policies.kit.wire import NOT_KNOWN as SENTINELS
+from policies.kit.wire import SECRET, SIGNATURE, plain
 from policies.rules import RULES
 from tests.policies.judge import PACK, UNKNOWN, baseline, change, judge
 
@@ -75,14 +79,27 @@ def test_an_unknown_secret_is_expected() -> None:
 
 
 def test_properties_become_plain_data() -> None:
-    wire = {"replicas": 3.0, "share": 0.5, "list": [1.0, {"name": UNKNOWN}], "text": "x", "none": None, "yes": True}
-    proxied = unknown_checking_proxy(deserialize_properties(wire))
-    assert type(proxied) is not dict
-    result = plain(proxied)
+    wire = {
+        "replicas": 3.0, "share": 0.5, "list": [1.0, {"name": UNKNOWN}], "text": "x", "none": None, "yes": True,
+        "key": {SIGNATURE: SECRET, "value": {"a": 1.0}}, "file": {SIGNATURE: "c44067f5952c0a294b673a41bacd8c17"},
+    }  # fmt: skip
+    result = plain(json_format.ParseDict(wire, struct_pb2.Struct()))
     assert result == {
         "replicas": 3, "share": 0.5, "list": [1, {"name": NOT_KNOWN}], "text": "x", "none": None, "yes": True,
+        "key": {"a": 1}, "file": NOT_KNOWN,
     }  # fmt: skip
     assert isinstance(result["replicas"], int)
+
+
+def test_the_marks_are_those_of_the_sdk() -> None:
+    assert {value for name, value in vars(proxy).items() if name.startswith("UNKNOWN_")} == SENTINELS
+    assert (SIGNATURE, SECRET) == (deserialize.SPECIAL_SIG_KEY, deserialize.SPECIAL_SECRET_SIG)
+
+
+def test_every_request_of_the_engine_is_answered() -> None:
+    asked = {name for name in vars(AnalyzerServicer) if not name.startswith("_")}
+    # Those that the SDK of policies leaves out too: the engine does without, and ends the process.
+    assert asked - set(vars(Analyzer)) == asked - set(vars(policy._PolicyAnalyzerServicer)) == {"Handshake", "Cancel"}
 
 
 def test_nothing_can_be_read_past_an_unknown_value() -> None:
@@ -98,7 +115,7 @@ def test_true_is_not_one() -> None:
     assert not Node(TRUE, "x", lambda _: None).differs(TRUE)
 
 
-@pytest.mark.parametrize("pack", ["dev", "prod"])
+@pytest.mark.parametrize("pack", ["dev", "local", "prod"])
 def test_a_pack_gives_every_rule_a_level_and_every_parameter(pack: str) -> None:
     content = json.loads((PACK / "packs" / f"{pack}.json").read_text(encoding="utf-8"))
     assert set(content) == {rule.name for rule in RULES}
@@ -117,6 +134,37 @@ def test_an_environment_without_a_pack_is_judged_as_the_strictest(tmp_path: Path
     assert packs.settings("dev", "a", {"level": "nonsense"}).level == "mandatory"
 
 
+RULE_IN_PACK = {"enforcementLevel": "mandatory", "x": 1, "y": []}
+
+
+@pytest.mark.parametrize(
+    ("pack", "said"),
+    [
+        ([], " is no mapping; allowed: rules"),
+        ({}, ": a is not given; allowed: every rule"),
+        ({"a": RULE_IN_PACK, "b": {}}, ": b is no rule; allowed: a"),
+        ({"a": []}, ": a is no mapping; allowed: a level and parameters"),
+        ({"a": {"x": 1, "y": []}}, ": a.enforcementLevel is not given; allowed: every parameter"),
+        ({"a": {**RULE_IN_PACK, "enforcementLevel": "hard"}}, ": a.enforcementLevel is 'hard'; allowed: mandatory, "),
+        ({"a": {"enforcementLevel": "advisory", "x": 1}}, ": a.y is not given; allowed: every parameter"),
+        ({"a": {**RULE_IN_PACK, "z": 1}}, ": a.z is no parameter; allowed: enforcementLevel, x, y"),
+        ({"a": {**RULE_IN_PACK, "x": True}}, ": a.x is True; allowed: a value of type number"),
+        ({"a": {**RULE_IN_PACK, "y": "z"}}, ": a.y is 'z'; allowed: a value of type array"),
+    ],
+)
+def test_a_slip_in_a_pack_is_an_error(tmp_path: Path, pack: Any, said: str) -> None:
+    (tmp_path / "dev.json").write_text(json.dumps(pack))
+    with pytest.raises(ValueError, match=re.escape(said)) as raised:
+        check_packs(tmp_path, {"a": {"x": {"type": "number"}, "y": {"type": "array"}}})
+    assert str(raised.value).count("; fix: ") == 1
+
+
+def test_a_pack_that_is_no_json_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "dev.json").write_text("{")
+    with pytest.raises(ValueError, match=r"dev\.json can't be read \(.*line 1.*; fix: "):
+        check_packs(tmp_path, {})
+
+
 def test_given_parameters_go_before_those_of_the_pack() -> None:
     config = {"pinned-images": {"version_parts": 3}}
     found = judge(baseline(), config=config, only=["Cluster postgres"])
@@ -128,7 +176,7 @@ def test_an_advisory_rule_gives_notices_and_a_disabled_one_nothing() -> None:
     change(resources, "Namespace > metadata > labels > groundwork.dev/owner", "(deleted)")
     blocked = judge(resources)["require-owner"]
     advisory = judge(resources, config={"require-owner": {"level": "advisory"}})
-    assert advisory == {"notices": [f"require-owner: {message}" for message in blocked]}
+    assert advisory == {"require-owner (notice)": blocked}
     assert judge(resources, config={"require-owner": {"level": "disabled"}}) == {}
 
 

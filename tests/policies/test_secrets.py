@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from policies.kit.node import TRUE
 from policies.kit.secrets import assigned_names, is_reference, kinds_of, looks_random, redact, shown
-from tests.policies.judge import Resources, baseline, judge
+from tests.policies.judge import TARGETS, Resources, baseline, judge
 
 RANDOM = "Vn3Qf8sKz2LxWm7RbTc9YpDh"
 CANARIES = {
@@ -24,7 +24,10 @@ BODIES = {
     "an address with a password": "hunter2",
     "an assignment": "hunter2",
 }
-FREE_TEXT = ("data", "stringData", "env", "args", "command", "annotations")
+FREE_TEXT = (
+    "data", "stringData", "env", "args", "command", "annotations", "envs", "entrypoints", "tests", "content",
+)  # fmt: skip
+EVERYTHING = [(target, name) for target in TARGETS for name in baseline(target=target)]
 
 
 def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -38,8 +41,8 @@ def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
         yield path
 
 
-def _planted(name: str, paths: Iterable[tuple[str | int, ...]], text: str) -> Resources:
-    resources = baseline()
+def _planted(target: str, name: str, paths: Iterable[tuple[str | int, ...]], text: str) -> Resources:
+    resources = baseline(target=target)
     for path in paths:
         owner: Any = resources[name]["props"]
         for key in path[:-1]:
@@ -49,26 +52,26 @@ def _planted(name: str, paths: Iterable[tuple[str | int, ...]], text: str) -> Re
 
 
 @pytest.mark.parametrize("canary", CANARIES, ids=str)
-@pytest.mark.parametrize("name", baseline())
-def test_no_message_holds_a_secret(name: str, canary: str) -> None:
+@pytest.mark.parametrize(("target", "name"), EVERYTHING)
+def test_no_message_holds_a_secret(target: str, name: str, canary: str) -> None:
     secret = BODIES.get(canary, CANARIES[canary])
-    paths = list(_leaves(baseline()[name]["props"]))
-    assert secret not in str(judge(_planted(name, paths, CANARIES[canary]), only=[name]))
+    paths = list(_leaves(baseline(target=target)[name]["props"]))
+    assert secret not in str(judge(_planted(target, name, paths, CANARIES[canary]), only=[name]))
 
 
-@pytest.mark.parametrize("name", baseline())
-def test_no_message_holds_a_secret_of_a_single_field(name: str) -> None:
-    for path in _leaves(baseline()[name]["props"]):
-        found = judge(_planted(name, [path], CANARIES["an assignment"]), only=[name])
+@pytest.mark.parametrize(("target", "name"), EVERYTHING)
+def test_no_message_holds_a_secret_of_a_single_field(target: str, name: str) -> None:
+    for path in _leaves(baseline(target=target)[name]["props"]):
+        found = judge(_planted(target, name, [path], CANARIES["an assignment"]), only=[name])
         assert "hunter2" not in str(found), path
 
 
-@pytest.mark.parametrize("name", baseline())
-def test_free_text_is_never_quoted(name: str) -> None:
+@pytest.mark.parametrize(("target", "name"), EVERYTHING)
+def test_free_text_is_never_quoted(target: str, name: str) -> None:
     """A short password looks like any word, so the fields where one may stand are not quoted at all."""
-    for path in _leaves(baseline()[name]["props"]):
+    for path in _leaves(baseline(target=target)[name]["props"]):
         if any(part in FREE_TEXT for part in path):
-            found = judge(_planted(name, [path], "port 1\nlisten 2;\nxhunter2x"), only=[name])
+            found = judge(_planted(target, name, [path], "port 1\nlisten 2;\nxhunter2x"), only=[name])
             assert "xhunter2x" not in str(found), path
 
 
