@@ -13,6 +13,7 @@ from components.core.bindings import Instances
 from components.core.problems import WrongFields
 from components.core.spec import Spec
 from components.core.types import Region
+from components.core.workload import Listener
 
 
 class Placement(Spec):
@@ -47,6 +48,10 @@ class Names(Protocol):
         """Name that reaches any instance of a service."""
         ...
 
+    def port(self, listener: Listener) -> int:
+        """Port at which a service's own name offers a listener."""
+        ...
+
     def peer_suffix(self, service: str) -> str:
         """What follows an instance's own host name to make it resolvable by its peers; may be empty."""
         ...
@@ -73,6 +78,8 @@ class Site:
     """For each service, the services that use it."""
     registry: str = ""
     """Mirror that every image is had from. Empty: each from its own registry."""
+    generation: int = 1
+    """Of all keys and passwords: those of another one are made anew."""
 
     def consumers_of(self, service: str) -> tuple[str, ...]:
         """Services that use this one, sorted."""

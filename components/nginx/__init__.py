@@ -46,6 +46,7 @@ class Nginx(Component):
         )
         self._external, self._internal = spec.hosts, internal_hosts(name, context.site)
         self._outside = spec.publish or PUBLISHED
+        self._inside = context.site.names.port(workload.listeners[0])
         certificate = context.issuer.server(name, (*self._external, *self._internal), self)
         context.target.realise(self, workload, contents(certificate, context.bindings))
         self.finish(hosts=list(self._external))
@@ -63,4 +64,4 @@ class Nginx(Component):
         outside = tuple(
             Endpoint(self.name, host, self._outside, "https", "server", external=True) for host in self._external
         )
-        return (*outside, *(Endpoint(self.name, host, PUBLISHED, "https", "server") for host in self._internal))
+        return (*outside, *(Endpoint(self.name, host, self._inside, "https", "server") for host in self._internal))

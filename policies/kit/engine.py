@@ -13,6 +13,8 @@ from policies.kit.node import FALSE, UNKNOWN, Node, all_known
 from policies.kit.resource import DOCKER, Resource
 
 JOINS = "container:"
+READ_ONLY = ":ro"
+"""After the container whose volumes another one has. The provider passes `readOnly` on for no such volume."""
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _ID = re.compile(r"[0-9a-f]{64}")
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
@@ -27,8 +29,7 @@ class Mount:
     kind: str
     """machine, driver, container, volume, anonymous or memory."""
     source: Node
-    """Path of the machine, or name of the volume or container; a container also by its id."""
-    read_only: Node
+    """Path of the machine, or name of the volume or container; a container also by its id, and then `:ro`."""
 
 
 def is_container(resource: Resource) -> bool:
@@ -55,16 +56,16 @@ def mounts_of(root: Node) -> Iterator[Mount]:
     for node in root.at("volumes").items:
         host, other, volume = node.at("hostPath"), node.at("fromContainer"), node.at("volumeName")
         if other.value not in (None, ""):
-            yield Mount(node, "container", other, node.at("readOnly"))
+            yield Mount(node, "container", other)
         elif not host.missing:
-            yield Mount(node, "machine", host, node.at("readOnly"))
+            yield Mount(node, "machine", host)
         elif volume.text and not _NAME.fullmatch(volume.text):
             # A path in place of a volume's name is one of the machine.
-            yield Mount(node, "machine", volume, node.at("readOnly"))
+            yield Mount(node, "machine", volume)
         else:
-            yield Mount(node, "anonymous" if volume.missing else "volume", volume, node.at("readOnly"))
+            yield Mount(node, "anonymous" if volume.missing else "volume", volume)
     for node in root.at("mounts").items:
-        yield Mount(node, _kind(node), node.at("source"), node.at("readOnly"))
+        yield Mount(node, _kind(node), node.at("source"))
 
 
 def _kind(mount: Node) -> str:
@@ -119,6 +120,6 @@ def containers_of(user: Resource, field: str, named: Any, resources: Iterable[Re
 
     An id, known or not, says nothing of whose it is. What counts then is where the field comes from."""
     others = [one for one in resources if is_container(one) and one.urn != user.urn]
-    if named is UNKNOWN or _ID.fullmatch(str(named)):
+    if named is UNKNOWN or _ID.fullmatch(str(named).removesuffix(READ_ONLY)):
         return [one for one in others if one.urn in user.sources.get(field, ())]
-    return [one for one in others if one.object_name == named]
+    return [one for one in others if one.object_name == str(named).removesuffix(READ_ONLY)]

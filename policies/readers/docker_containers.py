@@ -7,7 +7,17 @@ force unless a security option names another; its mask over /proc too.
 import re
 from collections.abc import Sequence
 
-from policies.kit.engine import Mount, by_name, containers_of, is_container, joins, mounts_of, never_runs, sandbox_of
+from policies.kit.engine import (
+    READ_ONLY,
+    Mount,
+    by_name,
+    containers_of,
+    is_container,
+    joins,
+    mounts_of,
+    never_runs,
+    sandbox_of,
+)
 from policies.kit.node import FALSE, TRUE, Node
 from policies.kit.resource import Resource
 from policies.kit.rule import Check, StackCheck
@@ -57,8 +67,9 @@ def _check_mount(check: Check, mount: Mount) -> None:
     elif mount.kind == "driver":
         fix = "declare the volume as a resource of its own"
         check.fail(path, "makes a volume with options of its own, which nobody judged", allowed, fix)
-    elif mount.kind == "container" and mount.read_only.differs(TRUE):
-        check.fail(path, "lets it change another container's files", "readOnly true", "set readOnly to true")
+    elif mount.kind == "container" and mount.source.known and not mount.source.text.endswith(READ_ONLY):
+        fix = f"add {READ_ONLY} to fromContainer; readOnly has no effect there"
+        check.fail(path, "lets it change another container's files", f"NAME{READ_ONLY}", fix)
 
 
 def _check_identity(check: Check) -> None:
@@ -142,7 +153,8 @@ def check_together(check: StackCheck) -> None:
 def _check_shared(check: StackCheck, single: Check, mount: Mount, found: Sequence[Resource]) -> None:
     path, service = mount.node.path, single.resource.service
     if not found:
-        name = shown(mount.source.value) if isinstance(mount.source.value, str) else "unknown"
+        source = mount.source.value
+        name = shown(source.removesuffix(READ_ONLY)) if isinstance(source, str) else "unknown"
         what = f"({name}) is no {mount.kind} of this stack"
         single.fail(path, what, f"a {mount.kind} of this stack", "declare it, and name it by its output")
     for one in found:

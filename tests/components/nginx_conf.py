@@ -8,7 +8,7 @@ import crossplane  # type: ignore[import-untyped]
 
 from components.core.bindings import Binding, Endpoint, Instances, Reach
 from components.core.site import Placement, Site
-from components.core.workload import Workload
+from components.core.workload import Listener, Workload
 from components.nginx import NginxSpec
 from components.nginx.plan import plan_nginx
 
@@ -21,6 +21,9 @@ class PlainNames:
 
     def host(self, service: str) -> str:
         return service
+
+    def port(self, listener: Listener) -> int:
+        return listener.published or listener.port
 
     def peer_suffix(self, service: str) -> str:
         return ""

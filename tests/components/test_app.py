@@ -17,6 +17,7 @@ from components.core.catalogue import image_version
 from components.core.mounts import edge_files
 from components.core.problems import ConfigError
 from components.core.site import Placement, Site
+from components.core.workload import Listener
 from stacks.config import parse
 from tests.support.recording import Recorded, record
 
@@ -35,6 +36,9 @@ NO_SECRETS = "secrets come as files: put the service that has it under `uses` an
 class Names:
     def host(self, service: str) -> str:
         return f"{service}.test"
+
+    def port(self, listener: Listener) -> int:
+        return listener.published or listener.port
 
     def peer_suffix(self, service: str) -> str:
         return ""

@@ -40,7 +40,7 @@ def test_ids_may_stand_for_the_image_and_the_containers_they_come_from() -> None
     resources = baseline(target="docker")
     change(resources, "Container exporter > image", f"sha256:{'0123456789abcdef' * 4}")
     change(resources, "Container exporter > networkMode", f"container:{'0123456789abcdef' * 4}")
-    change(resources, "Container exporter > volumes > 0 > fromContainer", "0123456789abcdef" * 4)
+    change(resources, "Container exporter > volumes > 0 > fromContainer", "0123456789abcdef" * 4 + ":ro")
     assert judge(resources) == {}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from components.core.bindings import Instances
 from components.core.site import peer_hosts
-from components.core.workload import Workload
+from components.core.workload import Listener, Workload
 
 DOMAIN = "groundwork.dev"
 Properties = dict[str, object]
@@ -19,6 +19,10 @@ class DockerNames:
     def host(self, service: str) -> str:
         """The service's own name: the address of each instance in turn."""
         return service
+
+    def port(self, listener: Listener) -> int:
+        """That of the process: the name is the instance's address."""
+        return listener.port
 
     def peer_suffix(self, service: str) -> str:  # noqa: ARG002
         """An instance's host name is complete."""

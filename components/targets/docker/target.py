@@ -133,7 +133,8 @@ class _Instance:
         mounts = [{**mount, "volumeName": volumes[mount["volumeName"]].named} for mount in own]
         files = self._files_of(container)
         if files:
-            mounts.append({"fromContainer": files.named, "readOnly": True})
+            # The provider has no effect of `readOnly` here; the engine takes the mode from the reference itself.
+            mounts.append({"fromContainer": pulumi.Output.concat(files.named, ":ro")})
         properties["volumes"] = mounts
         return self._make(container.name, "container:Container", properties, after)
 
