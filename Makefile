@@ -1,9 +1,10 @@
 # The few words a person types. ENV names the environment: dev (default) or prod.
 ENV ?= dev
+FORMAT ?= manifests
 PYTHON ?= python3
 PY = .venv/bin/python
 
-.PHONY: help up preview touched down endpoints env toolchain test test-fast lint bench golden
+.PHONY: help up preview touched down endpoints export env toolchain test test-fast test-live lint bench golden
 
 help:                    ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 24
@@ -23,6 +24,9 @@ down: toolchain          ## take ENV away: no object and no resource is left
 endpoints: toolchain     ## where ENV is reached
 	@$(PY) -m stacks.cli endpoints $(ENV)
 
+export: toolchain        ## write ENV as FORMAT (manifests or compose) into export/ENV
+	@$(PY) -m stacks.cli export $(FORMAT) $(ENV)
+
 env: toolchain           ## eval "$$(make -s env)" makes plain pulumi work in this shell
 	@$(PYTHON) -m toolchain env
 
@@ -30,10 +34,13 @@ toolchain:               ## Pulumi, its plugins, the embedded cluster's programs
 	@$(PYTHON) -m toolchain install >&2
 
 test: toolchain          ## every test: plans, policies, and the real engine on an embedded cluster of its own
-	@$(PY) -m pytest tests -n 2 --dist loadgroup
+	@$(PY) -m pytest tests -n 2 --dist loadgroup --ignore=tests/live
 
 test-fast: toolchain     ## the tests that need no engine
-	@$(PY) -m pytest tests -n 2 --dist loadgroup --ignore=tests/engine
+	@$(PY) -m pytest tests -n 2 --dist loadgroup --ignore=tests/engine --ignore=tests/live
+
+test-live: toolchain     ## real servers on Docker: dialled, used, killed, rotated; needs Linux and root
+	@$(PY) -m pytest tests/live -p no:xdist
 
 lint: toolchain          ## ruff, mypy --strict and the import contracts
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports

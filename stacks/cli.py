@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from components.core.problems import ConfigError
+    from stacks.export.files import File
     from stacks.places import Place
     from stacks.pulumi_cli import Pulumi
 
@@ -19,7 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 GATED = ("--suppress-outputs", "--policy-pack", "policies")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+export = typer.Typer(no_args_is_help=True, help="Write a deployed environment as files for other tools.")
+app.add_typer(export, name="export")
 Stack = Annotated[str, typer.Argument(help="Environment: the NAME of a Pulumi.NAME.yaml")]
+Out = Annotated[Path | None, typer.Option(help="New or empty folder.", show_default="export/STACK")]
 
 
 @app.command()
@@ -84,6 +88,26 @@ def endpoints(stack: Stack) -> None:
     _show_endpoints(_pulumi(stack), _place(stack))
 
 
+@export.command("compose")
+def export_compose(stack: Stack, out: Out = None) -> None:
+    """Write what is deployed on Docker as a compose file."""
+    from stacks.export.compose import render_compose
+    from stacks.export.deployed import read
+
+    _settings(stack)
+    _write(stack, out, render_compose(stack, read(_pulumi(stack), "docker")))
+
+
+@export.command("manifests")
+def export_manifests(stack: Stack, out: Out = None) -> None:
+    """Write what is deployed on Kubernetes as a kustomize base."""
+    from stacks.export.deployed import read
+    from stacks.export.manifests import render_manifests
+
+    _settings(stack)
+    _write(stack, out, render_manifests(stack, read(_pulumi(stack), "kubernetes")))
+
+
 def main() -> None:
     """Entry point; a failed `pulumi` has spoken for itself and only its exit code is passed on."""
     from components.core.problems import ConfigError
@@ -96,6 +120,15 @@ def main() -> None:
         raise SystemExit(error.code) from None
     except (ConfigError, ToolchainError) as error:
         raise SystemExit(f"groundwork: {error}") from None
+
+
+def _write(stack: str, out: Path | None, files: dict[str, File]) -> None:
+    from stacks.export.files import write
+
+    folder = out or Path("export") / stack
+    write(folder, files)
+    secret = sum(file.secret for file in files.values())
+    typer.echo(f"{len(files)} files written to {folder}; {secret} of them with secrets: git ignores these.")
 
 
 def _pulumi(stack: str) -> Pulumi:
