@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from stacks.places import call_hints
 from toolchain.docker import command, ensure
 from toolchain.images import ensure_images
 from toolchain.waiting import wait_until
@@ -55,17 +56,8 @@ class Engine:
         """`pulumi` has waited for each of them."""
 
     def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:
-        """How to call what is published, with the environment's root as the only one that is trusted."""
-        outside = [e for e in endpoints if e["external"] and e["protocol"] == "https"]
-        if not outside:
-            return []
-        first = outside[0]
-        url = f"https://{first['host']}:{first['port']}"
-        resolve = f"--resolve {first['host']}:{first['port']}:127.0.0.1"
-        return [
-            f"pulumi stack output ca -s {self._stack} > /tmp/{self._stack}-ca.crt",
-            f"curl --cacert /tmp/{self._stack}-ca.crt {resolve} {url}/ready",
-        ]
+        """How to call what is published on this machine."""
+        return call_hints(self._stack, endpoints, "127.0.0.1")
 
     def _containers(self) -> list[dict[str, str]]:
         label = f"label=groundwork.dev/environment={self._stack}"
@@ -93,9 +85,3 @@ class Engine:
             [*command(self._host), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=check
         )
         return done.stdout
-
-
-def _serves(entry: Mapping[str, str]) -> bool:
-    """Whether a container does what it is for; one that was only created holds files and never runs."""
-    failing = any(word in entry["Status"] for word in ("health: starting", "unhealthy"))
-    return entry["State"] == "created" or (entry["State"] == "running" and not failing)

@@ -15,6 +15,7 @@ _SIMULATED = (
     "are simulated. Nothing listens at these addresses; name a cluster of your own in Pulumi.{stack}.yaml to run it."
 )
 _UNPRIVILEGED = 1024
+_READY_SECONDS = 180
 
 
 class Place(Protocol):
@@ -156,6 +157,27 @@ class NodeCluster(Cluster):
         from toolchain.node.loading import ensure_images
 
         ensure_images(images, self._say)
+
+    def await_ready(self) -> None:
+        """`pulumi` waits for what it changes; a node that was started again has pods to start again."""
+        from toolchain.waiting import wait_until
+
+        waiting = self._unready()
+        if waiting:
+            self._say(f"waiting for {', '.join(waiting)}")
+        wait_until("every pod to be ready", _READY_SECONDS, lambda: not self._unready(), self._last_words)
+
+    def _last_words(self) -> str:
+        look = f"python3 -m toolchain cluster kubectl --node -- describe pods -n groundwork-{self._stack}"
+        return f"not ready: {', '.join(self._unready())}; {look}"
+
+    def _unready(self) -> list[str]:
+        """Pods that should serve and don't; one that has done its work need not."""
+        from toolchain.node.profile import connect
+        from toolchain.simulated_nodes import is_ready
+
+        pods = connect().get(f"/api/v1/namespaces/groundwork-{self._stack}/pods")["items"] or []
+        return sorted(p["metadata"]["name"] for p in pods if p["status"]["phase"] != "Succeeded" and not is_ready(p))
 
     def await_gone(self) -> None:
         """Volumes are reclaimed after their namespace."""

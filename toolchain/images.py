@@ -33,16 +33,23 @@ def ensure_images(references: Sequence[str], host: str, log: Log = print) -> Non
     Raises ToolchainError for an image that can be neither pulled nor made.
     """
     command = docker.command(host, log)
-    missing = absent(references, command)
+    bring(absent(references, command), [*command, "pull"], [*command, "load"], log)
+
+
+def bring(missing: Sequence[str], pull: list[str], load: list[str], log: Log) -> None:
+    """Pull each image by the command `pull`, or make it and give its archive to the command `load`.
+
+    Raises ToolchainError for an image that can be neither pulled nor made.
+    """
     silent: set[str] = set()
     for number, reference in enumerate(missing, start=1):
         started = time.monotonic()
         log(f"[{number}/{len(missing)}] {reference}")
-        reason = _pull(reference, command, silent, log)
+        reason = _pull(reference, pull, silent, log)
         if reason:
             image = image_archive.make(reference, log)
             log(f"  {reason}; made here from {image.made_from}")
-            _load(image, reference, command)
+            _load(image, reference, load)
         log(f"  {'in place' if reason else 'pulled'} after {duration(time.monotonic() - started)}")
 
 
@@ -77,7 +84,7 @@ def _pull(reference: str, command: list[str], silent: set[str], log: Log) -> str
     if host in silent:
         return f"{host} not reachable"
     with subprocess.Popen(
-        [*command, "pull", reference],
+        [*command, reference],
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -103,9 +110,7 @@ def _pull(reference: str, command: list[str], silent: set[str], log: Log) -> str
 
 
 def _load(image: image_archive.Image, reference: str, command: list[str]) -> None:
-    with subprocess.Popen(
-        [*command, "load"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as load:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as load:
         assert load.stdin is not None
         assert load.stderr is not None
         try:
@@ -115,4 +120,4 @@ def _load(image: image_archive.Image, reference: str, command: list[str]) -> Non
             pass  # It ended early and says why.
         errors = load.stderr.read().decode(errors="replace").strip()
     if load.returncode != 0:
-        raise ToolchainError(f"{reference}: the Docker engine did not take the image: {errors}")
+        raise ToolchainError(f"{reference}: `{' '.join(command)}` did not take the image: {errors}")

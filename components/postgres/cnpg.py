@@ -36,6 +36,8 @@ class Ground:
     storage_class: str
     wait: bool
     """Whether an operator acts on the objects, so that readiness can be waited for."""
+    single_node: bool = False
+    """Whether there is one node, which the instances have to share."""
 
 
 def render_cluster(plan: PostgresPlan, ground: Ground) -> dict[str, Manifest]:
@@ -195,11 +197,11 @@ def _managed_role(role: str, plan: PostgresPlan) -> Manifest:
 
 
 def _affinity(plan: PostgresPlan, ground: Ground) -> Manifest:
-    """One instance per zone where there are zones enough, else one per node."""
+    """One instance per zone where there are zones enough, else one per node, unless there is only one."""
     zonal = ground.placement.zones >= plan.spec.replicas
     return {
         "enablePodAntiAffinity": True,
-        "podAntiAffinityType": "required",
+        "podAntiAffinityType": "preferred" if ground.single_node else "required",
         "topologyKey": ZONE if zonal else HOST,
         "nodeAffinity": region_affinity(ground.placement),
     }

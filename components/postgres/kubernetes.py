@@ -32,6 +32,7 @@ def realise_replicated(
         placement=target.placement,
         storage_class=target.storage_class,
         wait=not target.cluster.simulated,
+        single_node=target.cluster.single_node,
     )
     manifests = render_cluster(plan, ground)
     content: dict[str, Mapping[str, pulumi.Input[str]]] = {
@@ -43,7 +44,18 @@ def realise_replicated(
         manifests[role]["data"] = {
             key: pulumi.Output.from_input(value).apply(_encoded) for key, value in values.items()
         }
-    return [target.create(parent, f"{plan.name}-{role}", manifest) for role, manifest in manifests.items()]
+    databases = {role: manifest for role, manifest in manifests.items() if manifest["kind"] == "Database"}
+    made = {
+        role: target.create(parent, f"{plan.name}-{role}", manifest)
+        for role, manifest in manifests.items()
+        if role not in databases
+    }
+    # A standby is copied after a checkpoint that takes its time over what was written: minutes, after a new database.
+    after = [made["cluster"]]
+    return [
+        *made.values(),
+        *(target.create(parent, f"{plan.name}-{role}", d, after=after) for role, d in databases.items()),
+    ]
 
 
 def _encoded(text: str) -> str:

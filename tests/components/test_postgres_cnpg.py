@@ -36,9 +36,11 @@ CASES: dict[str, dict[str, Any]] = {
 PLURALS = ("clusters", "databases", "objectstores", "poolers", "scheduledbackups")
 
 
-def objects(*consumers: str, wait: bool = False, placement: Placement = PLACEMENT, **fields: Any) -> dict[str, Any]:
+def objects(
+    *consumers: str, wait: bool = False, single_node: bool = False, placement: Placement = PLACEMENT, **fields: Any
+) -> dict[str, Any]:
     plan = plan_of(*consumers, placement=placement, **{"replicas": 3, "storage": "50Gi", **fields})
-    ground = Ground("test", "groundwork-test", placement, "groundwork-test", wait)
+    ground = Ground("test", "groundwork-test", placement, "groundwork-test", wait, single_node)
     return dict(render_cluster(plan, ground))
 
 
@@ -162,6 +164,11 @@ def test_instances_stay_in_the_region_one_per_zone() -> None:
     assert (affinity["podAntiAffinityType"], affinity["topologyKey"]) == ("required", "topology.kubernetes.io/zone")
     crowded = objects(replicas=5)["cluster"]["spec"]["affinity"]
     assert crowded["topologyKey"] == "kubernetes.io/hostname", "five instances can't have three zones to themselves"
+
+
+def test_instances_share_the_only_node() -> None:
+    affinity = objects(single_node=True)["cluster"]["spec"]["affinity"]
+    assert affinity["podAntiAffinityType"] == "preferred"
 
 
 def test_instances_have_what_they_ask_for() -> None:

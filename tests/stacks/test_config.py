@@ -50,7 +50,7 @@ def test_missing_field_says_what_it_means() -> None:
     environment = {key: value for key, value in ENVIRONMENT.items() if key != "cluster"}
     assert mistakes(environment) == [
         "groundwork:environment.cluster: missing; add `cluster:`; "
-        "allowed: embedded, or your own: {context: NAME, storage_class: NAME}"
+        "allowed: embedded, node, or your own: {context: NAME, storage_class: NAME}"
     ]
     placement = {key: value for key, value in ENVIRONMENT.items() if key not in ("cluster", "placement")}
     assert [mistake.split(":")[1].split(".")[1] for mistake in mistakes(placement)] == ["cluster", "placement"]
@@ -62,6 +62,10 @@ def test_missing_field_says_what_it_means() -> None:
         (
             {"target": "docker", "cluster": "embedded"},
             "cluster: given; with target: docker there is none; remove it or set target: kubernetes",
+        ),
+        (
+            {"cluster": "node", "placement": {"region": "eu-central-1", "zones": 3}},
+            "placement.zones: 3 given; cluster: node is one node in one zone; set 1",
         ),
         (
             {"cluster": "embedded", "docker": "auto"},

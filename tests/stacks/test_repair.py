@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stacks.places import Cluster
-from stacks.pulumi_cli import _changes, _image
+from stacks.pulumi_cli import _changes, _images
 from stacks.repair import repair
 
 URN = "urn:pulumi:dev::groundwork::"
@@ -113,9 +113,27 @@ def test_a_container_that_is_gone_or_stopped_is_noticed(running: list[str], refr
 
 def test_images_are_read_from_the_events_of_a_preview() -> None:
     new = {"type": "docker:index/container:Container", "inputs": {"image": "docker.io/library/redis:8"}}
-    assert _image({"resourcePreEvent": {"metadata": {"new": new}}}) == "docker.io/library/redis:8"
-    assert _image({"resourcePreEvent": {"metadata": {"new": None}}}) == ""
-    assert _image({"summaryEvent": {}}) == ""
+    assert list(_images({"resourcePreEvent": {"metadata": {"new": new}}})) == ["docker.io/library/redis:8"]
+    assert list(_images({"resourcePreEvent": {"metadata": {"new": None}}})) == []
+    assert list(_images({"summaryEvent": {}})) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "images"),
+    [
+        (
+            "apps/v1:StatefulSet",
+            {"spec": {"template": {"spec": {"containers": [{"image": "a:1"}, {"image": "b:2"}]}}}},
+            ["a:1", "b:2"],
+        ),
+        ("postgresql.cnpg.io/v1:Cluster", {"spec": {"imageName": "a:1", "instances": 3}}, ["a:1"]),
+        ("postgresql.cnpg.io/v1:Pooler", {"spec": {"pgbouncer": {"image": "a:1"}}}, ["a:1"]),
+        ("core/v1:ConfigMap", {"data": {"image": "no image"}}, []),
+    ],
+)
+def test_images_of_pods_are_read_from_whatever_makes_them(kind: str, inputs: dict[str, Any], images: list[str]) -> None:
+    event = {"resourcePreEvent": {"metadata": {"new": {"type": f"kubernetes:{kind}", "inputs": inputs}}}}
+    assert list(_images(event)) == images
 
 
 @pytest.mark.parametrize(

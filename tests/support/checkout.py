@@ -80,9 +80,10 @@ class Checkout:
         """`python3 -m toolchain`."""
         return self._run([sys.executable, "-m", "toolchain", *args], self._base)
 
-    def kubectl(self, *args: str, stdin: str | None = None) -> str:
-        """kubectl against the embedded cluster; raises where it fails."""
-        command = [sys.executable, "-m", "toolchain", "cluster", "kubectl", "--", *args]
+    def kubectl(self, *args: str, stdin: str | None = None, node: bool = False) -> str:
+        """kubectl against the embedded cluster, or that with a real `node`; raises where it fails."""
+        which = ["--node"] if node else []
+        command = [sys.executable, "-m", "toolchain", "cluster", "kubectl", *which, "--", *args]
         done = subprocess.run(command, cwd=self.root, env=self._base, input=stdin, capture_output=True, text=True)
         assert done.returncode == 0, f"kubectl {' '.join(args)}: {done.stderr}"
         return done.stdout

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from components.postgres.network import _HTTPS
 from components.targets.kubernetes.network import edges_only
-from toolchain import cluster_command, cluster_files, debian, locate
+from toolchain import cluster_command, cluster_files, debian, image_archive, locate
 from toolchain.errors import ToolchainError
-from toolchain.node import addons, cluster, machine, network, profile, services, settings
+from toolchain.image_layers import Layer
+from toolchain.node import addons, cluster, loading, machine, network, profile, services, settings
 from toolchain.node.images import Image, write_archive
 from toolchain.node.network import Network
 from toolchain.tool import UNRELEASED, Recipe, Tool
@@ -94,6 +96,7 @@ def test_only_real_nodes_are_managed(home: Path, monkeypatch: pytest.MonkeyPatch
     assert options["disable"] == ["kwok-controller"]
     assert options["kubeApiserverCertSANs"] == list(own.names)
     assert "kwokControllerPort" not in options
+    assert options["kubeApiserverPort"] in _HTTPS, "policies let pods reach the API server by this port"
     simulated = cluster_files.configuration({})["options"]
     assert isinstance(simulated, dict)
     assert (simulated["disable"], simulated["kubeApiserverCertSANs"]) == ([], [])
@@ -183,6 +186,59 @@ def test_what_no_package_brought_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(debian, "programs", lambda packages, log: debian.Programs(tmp_path, {}))
     with pytest.raises(ToolchainError, match="--node: ipset not found"):
         services.environment(print)
+
+
+@pytest.mark.parametrize(
+    ("written", "asked_for"),
+    [
+        ("redis:8.2", "docker.io/library/redis:8.2"),
+        ("someone/app:1.0", "docker.io/someone/app:1.0"),
+        ("docker.io/redis:8.2", "docker.io/library/redis:8.2"),
+        ("docker.io/groundwork/demo:0.1.0", "docker.io/groundwork/demo:0.1.0"),
+        ("mirror.example:5000/docker.io/library/redis:8", "mirror.example:5000/docker.io/library/redis:8"),
+    ],
+)
+def test_an_image_is_kept_under_the_name_that_a_kubelet_asks_for(written: str, asked_for: str) -> None:
+    assert loading.full_name(written) == asked_for
+
+
+def test_images_that_the_node_lacks_are_pulled_or_made_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ctr` stands for the real one: it knows one image, reaches one registry, and keeps what it is given."""
+    given = home / "given.tar"
+    script = f"""#!/bin/sh
+    case "$4 $5" in
+      "list --quiet") echo docker.io/library/redis:8 ;;
+      "pull quay.io/"*) echo "layer complete" ;;
+      "pull "*) echo "dial tcp: lookup docker.io: no such host" >&2; exit 1 ;;
+      "import -") cat > "{given}" ;;
+    esac
+    """
+    (home / "bin" / "ctr").write_text(script)
+    (home / "bin" / "ctr").chmod(0o755)
+    layer = home / "layer.tar"
+    with tarfile.open(layer, "w"):
+        pass
+    monkeypatch.setattr(
+        image_archive, "debian_layer", lambda *_: Layer(layer, "0" * 64, {"nginx": "1.30.1-1", "curl": "8.17.0-1"})
+    )
+    monkeypatch.setattr(machine, "holder", lambda folder: 4711)
+    monkeypatch.setattr(services, "environment", lambda log: {"PATH": os.environ["PATH"]})
+    said: list[str] = []
+    wanted = ["redis:8", "docker.io/curlimages/curl:8", "quay.io/curl/curl:8", "docker.io/curlimages/curl:8"]
+    loading.ensure_images(wanted, said.append)
+    assert [line for line in said if line.startswith("[")] == [
+        "[1/2] docker.io/curlimages/curl:8", "[2/2] quay.io/curl/curl:8",
+    ]  # fmt: skip
+    assert any("docker.io not reachable; made here from" in line for line in said)
+    with tarfile.open(given) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest is not None
+        assert json.load(manifest)[0]["RepoTags"] == ["docker.io/curlimages/curl:8"]
+
+
+def test_images_for_a_node_that_does_not_run(home: Path) -> None:
+    with pytest.raises(ToolchainError, match="cluster start --node"):
+        loading.ensure_images(["redis:8"])
 
 
 def test_a_node_without_root_is_refused_before_anything_is_done(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 A cluster of its own beside the simulated one, with its own folder, addresses and kubeconfig context. The control plane
 runs in the node's network namespace, so nothing but the cluster's own programs meets it. For development and tests on
 Linux as root: every program of the node uses the administrator's key, and pods reach nothing beyond this machine, so
-images come by `load_image`. Storage classes belong to the environments: `profile.PROVISIONER` serves their volumes.
+images come by `loading.ensure_images`, or by `load_image` from archives. Storage classes belong to the environments:
+`profile.PROVISIONER` serves their volumes.
 """
 
 from __future__ import annotations

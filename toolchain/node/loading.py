@@ -29,7 +29,7 @@ def ensure_images(references: Sequence[str], log: Log = print) -> None:
 
 
 def full_name(reference: str) -> str:
-    """The name that a kubelet asks for. Docker documentation, "docker image tag": Docker Hub is named by leaving it out."""
+    """The name that a kubelet asks for, with the registry. Docker documentation, "docker image tag"."""
     host = image_recipes.registry(reference)
     name = reference.removeprefix(f"{host}/")
     return f"{host}/library/{name}" if host == "docker.io" and "/" not in name else f"{host}/{name}"

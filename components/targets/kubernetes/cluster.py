@@ -15,6 +15,8 @@ class Cluster:
     """Name that stays the same for the same cluster: a new one means another cluster."""
     simulated: bool = False
     """Nodes and pods are simulated: no operator acts and no address is handed out, so neither is waited for."""
+    single_node: bool = False
+    """It has one node: instances share it that are kept apart elsewhere."""
     load_balancer: bool = False
     """Whether services of type LoadBalancer receive an address."""
     storage_class: str = ""

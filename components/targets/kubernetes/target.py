@@ -15,9 +15,9 @@ import pulumi_kubernetes as k8s
 from components.core.bindings import Instances
 from components.core.component import Component
 from components.core.site import Names, Placement
-from components.core.workload import Workload
+from components.core.workload import Listener, Workload
 from components.targets.kubernetes.cluster import Cluster
-from components.targets.kubernetes.labels import Manifest, environment_labels
+from components.targets.kubernetes.labels import DOMAIN, Manifest, environment_labels
 from components.targets.kubernetes.manifests import SECRET_HASH, render_workload
 from components.targets.kubernetes.network import deny_all
 from components.targets.kubernetes.placement import volume_topology
@@ -32,6 +32,10 @@ class KubernetesNames:
     def host(self, service: str) -> str:
         """The service's own name."""
         return f"{service}.{self._namespace}.svc"
+
+    def port(self, listener: Listener) -> int:
+        """That of the Service."""
+        return listener.published or listener.port
 
     def peer_suffix(self, service: str) -> str:
         """The headless service behind a pod's host name."""
@@ -88,16 +92,23 @@ class Kubernetes:
         later._after = tuple(resource for service in services for resource in self._serving.get(service, ()))
         return later
 
-    def create(self, parent: Component, name: str, manifest: Manifest, leave: Sequence[str] = ()) -> pulumi.Resource:
+    def create(
+        self,
+        parent: Component,
+        name: str,
+        manifest: Manifest,
+        leave: Sequence[str] = (),
+        after: Sequence[pulumi.Resource] = (),
+    ) -> pulumi.Resource:
         """Create one namespaced object.
 
-        `leave`: fields that somebody else owns after the creation.
+        `leave`: fields that somebody else owns after the creation. `after`: what must serve before.
         """
         serves = manifest["kind"] not in _PASSIVE
         options = pulumi.ResourceOptions(
             parent=parent,
             provider=self._provider,
-            depends_on=[self._namespace, *(self._after if serves else ())],
+            depends_on=[self._namespace, *after, *(self._after if serves else ())],
             # Pods end in the order of the edges; the rest goes with its namespace.
             deleted_with=None if manifest["kind"] in _SETS else self._namespace,
             ignore_changes=list(leave),
@@ -172,7 +183,10 @@ class KubernetesObject(pulumi.CustomResource):
     def __init__(self, name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> None:
         group_version = str(manifest["apiVersion"])
         group_version = group_version if "/" in group_version else f"core/{group_version}"
-        super().__init__(f"kubernetes:{group_version}:{manifest['kind']}", name, dict(manifest), options)
+        # By default each creation has a field manager of its own, and what an interrupted run has made would stay that
+        # one's: the next run could change none of it. Kubernetes documentation, "Server-Side Apply".
+        manifest = _annotated(manifest, "pulumi.com/patchFieldManager", DOMAIN)
+        super().__init__(f"kubernetes:{group_version}:{manifest['kind']}", name, manifest, options)
 
 
 _SETS = frozenset({"Deployment", "StatefulSet"})
