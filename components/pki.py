@@ -40,6 +40,7 @@ class Pki(pulumi.ComponentResource):
         self.facts: dict[str, Any] = describe(spec, site, (), version="1", replicas=1, stateful=False)
         super().__init__("groundwork:security:Pki", name, self.facts, opts)
         self._policy = policy
+        self._generation = site.generation
         root_key = self._key(f"{name}-root", self)
         root = tls.SelfSignedCert(
             f"{name}-root-certificate",
@@ -80,7 +81,7 @@ class Pki(pulumi.ComponentResource):
         return Certificate(ca=self.ca, chain=chain, key=key.private_key_pem_pkcs8)
 
     def _key(self, name: str, parent: pulumi.Resource) -> tls.PrivateKey:
-        options = pulumi.ResourceOptions(parent=parent)
+        options = pulumi.ResourceOptions(parent=parent, replacement_trigger=self._generation)
         return tls.PrivateKey(f"{name}-key", algorithm="ECDSA", ecdsa_curve="P256", opts=options)
 
     def _sign(

@@ -37,7 +37,9 @@ def compose(environment: Environment, target: Target) -> Platform:
     """Create every component on `target`."""
     services = environment.services
     registry = environment.images.registry
-    site = Site(environment.name, environment.placement, target.names, consumers(services), registry)
+    site = Site(
+        environment.name, environment.placement, target.names, consumers(services), registry, environment.generation
+    )
     issuer = Pki("pki", site, environment.certificates, environment.owner)
     components: dict[str, Component] = {}
     for name, spec in services.items():

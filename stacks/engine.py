@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from stacks.places import call_hints
@@ -16,6 +17,22 @@ Say = Callable[[str], None]
 
 _READY_SECONDS = 180
 _LAST_LINES = 5
+_SHARED = "container:"
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def left_behind(containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of running containers in a network that is gone, from what `docker inspect` tells of all.
+
+    A container that the engine restarts by itself gets a new network; who shared the old one stays in that.
+    """
+    started = {entry["Id"]: datetime.fromisoformat(entry["State"]["StartedAt"]) for entry in containers}
+    return [
+        entry["Name"].removeprefix("/")
+        for entry in containers
+        if entry["State"]["Running"]
+        and started[entry["Id"]] < started.get(entry["HostConfig"]["NetworkMode"].removeprefix(_SHARED), _EVER)
+    ]
 
 
 class Engine:
@@ -35,6 +52,13 @@ class Engine:
     def provide(self, images: Sequence[str]) -> None:
         """Fetch the images, or make them where no registry can be reached."""
         ensure_images(images, self._host, self._say)
+
+    def mend(self) -> None:
+        """Restart the containers in a network that is gone."""
+        deaf = left_behind(self._inspected())
+        if deaf:
+            self._say(f"restarting {', '.join(deaf)}: the container whose network they share was started anew")
+            self._run("restart", *deaf)
 
     def is_missing_any(self, names: Mapping[str, bool]) -> bool:
         """Whether a container of state is gone, or has been stopped by hand."""
@@ -63,6 +87,11 @@ class Engine:
         label = f"label=groundwork.dev/environment={self._stack}"
         listed = self._run("ps", "--all", "--no-trunc", "--filter", label, "--format", "{{json .}}")
         return [json.loads(line) for line in listed.splitlines()]
+
+    def _inspected(self) -> list[dict[str, Any]]:
+        names = [entry["Names"] for entry in self._containers()]
+        found: list[dict[str, Any]] = json.loads(self._run("inspect", *names)) if names else []
+        return found
 
     def _unready(self) -> list[str]:
         """Containers that should serve and don't: those that don't run, and those whose health check does not pass."""

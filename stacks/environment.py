@@ -96,6 +96,9 @@ class EnvironmentSpec(Spec):
     """Most sensitive data in it as a whole. Default internal."""
     certificates: CertificatePolicy = CertificatePolicy()
     """How long certificates live."""
+    generation: int = Field(default=1, ge=1)
+    """Generation of all keys, certificates and passwords, the authority's included. Once it is another one, the next
+    `up` makes them all anew and has the old ones refused. Default 1."""
 
     @field_validator("cluster", mode="before")
     @classmethod

@@ -29,6 +29,10 @@ class Place(Protocol):
         """Make sure that it has these images."""
         ...
 
+    def mend(self) -> None:
+        """Bring to life again what state can't tell of."""
+        ...
+
     def is_missing_any(self, names: Mapping[str, bool]) -> bool:
         """Whether something that state tells of is not there, by its name; True marks what must run."""
         ...
@@ -90,6 +94,9 @@ class Cluster:
 
     def provide(self, images: Sequence[str]) -> None:
         """Its nodes fetch images themselves."""
+
+    def mend(self) -> None:
+        """Its controllers do that."""
 
     def is_missing_any(self, names: Mapping[str, bool]) -> bool:  # noqa: ARG002
         """What was deleted by hand is found by `pulumi refresh`."""

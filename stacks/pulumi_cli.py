@@ -23,6 +23,7 @@ from toolchain.environment import environment
 from toolchain.processes import program
 
 _LOCK = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+_LOCK_GONE = re.compile(r"\.pulumi/locks/.*\(code=NotFound\)")
 
 
 class PulumiError(Exception):
@@ -59,28 +60,32 @@ class Pulumi:
         self._env: Mapping[str, str] = {**os.environ, **environment(), "PULUMI_DEBUG_COMMANDS": "true"}
 
     def run(self, *args: str) -> None:
-        """Run with live output; try again where a lock stood in the way that is gone or can be removed.
+        """Run with live output and the environment's settings."""
+        with self._settings_copy() as settings:
+            self._insist(self._command(*args, "--config-file", str(settings)), self._root)
+
+    def _insist(self, command: list[str], folder: Path) -> None:
+        """Try again where a lock stood in the way that is gone or can be removed.
 
         A lock of a process that no longer exists here is removed. Of two that begin at once, both may find the other's
-        lock and give up: then one of them gets through.
+        lock and give up, or look for one that has just gone: then one of them gets through.
         """
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
         attempts = Retrying(
             stop=stop_after_attempt(4), wait=wait_random(0.5, 3), retry=retry_if_exception_type(_Locked), reraise=True
         )
-        with self._settings_copy() as settings:
-            attempts(self._attempt, *args, "--config-file", str(settings))
+        attempts(self._attempt, command, folder)
 
-    def _attempt(self, *args: str) -> None:
-        code, errors = self._stream(*args)
+    def _attempt(self, command: list[str], folder: Path) -> None:
+        code, errors = self._stream(command, folder)
         if not code:
             return
         holders = list(_LOCK.finditer(errors))
         if self._are_dead(holders):
             self.say("The lock was left by a process that no longer exists; removing it and trying again.")
             subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=True)
-        raise _Locked(code) if holders else PulumiError(code)
+        raise _Locked(code) if holders or _LOCK_GONE.search(errors) else PulumiError(code)
 
     def preview(self, *args: str) -> Preview:
         """Preview with live output; what is to be known of it before an `up`."""
@@ -101,6 +106,13 @@ class Pulumi:
             raise PulumiError(done.returncode)
         return json.loads(done.stdout)
 
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Replace the stack's state by what `stack export` once gave, changed; nobody else may be at work on it."""
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / "state.json"
+            file.write_text(json.dumps(state), encoding="utf-8")
+            self._insist(self._command("stack", "import", "--file", str(file)), self._root)
+
     def exists(self) -> bool:
         """Whether the stack is known to the backend."""
         listed = self.read("stack", "ls", "--json")
@@ -114,9 +126,12 @@ class Pulumi:
         command = ["pulumi", "stack", "init", self.stack, "--no-select", "--secrets-provider", provider]
         with self._settings_copy() as settings:
             shutil.copy(self._root / "Pulumi.yaml", settings.parent)
-            done = subprocess.run(command, cwd=settings.parent, env=self._env, check=False)
-        if done.returncode:
-            raise PulumiError(done.returncode)
+            try:
+                self._insist(command, settings.parent)
+            except PulumiError:
+                if not self.exists():
+                    raise
+                self.say(f"Another run has just made the stack {self.stack}.")
 
     @contextmanager
     def _settings_copy(self) -> Iterator[Path]:
@@ -135,11 +150,11 @@ class Pulumi:
         stack = [] if args[:2] == ("stack", "ls") else ["--stack", self.stack]
         return ["pulumi", *args, *stack]
 
-    def _stream(self, *args: str) -> tuple[int, str]:
+    def _stream(self, command: list[str], folder: Path) -> tuple[int, str]:
         """Run with standard output untouched, so that progress stays live; errors are shown and kept."""
         kept: list[str] = []
         process = subprocess.Popen(
-            self._command(*args), cwd=self._root, env=self._env, stderr=subprocess.PIPE, text=True, errors="replace"
+            command, cwd=folder, env=self._env, stderr=subprocess.PIPE, text=True, errors="replace"
         )
         assert process.stderr is not None
         for line in process.stderr:

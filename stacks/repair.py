@@ -1,9 +1,9 @@
 """Repairs a stack's state after a killed run, so that the next `up` finds what the last one made.
 
 A killed `up` leaves operations pending: whether the object was made is not in state. Every Kubernetes object has a name
-of its own, so its id is known without asking; a refresh then keeps those that exist and drops those that don't. An
-object of a Docker engine has an id that nobody noted, and holds nothing yet: it is removed by its name. What lives in
-state alone (keys, passwords) is simply made again.
+of its own, so its id is known without asking: it is put into state as if it had been made, and a refresh drops those
+that don't exist. An object of a Docker engine has an id that nobody noted, and holds nothing yet: it is removed by its
+name. What lives in state alone (keys, passwords) is simply made again.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ _CONTAINER = "docker:index/container:Container"
 
 def repair(pulumi: Pulumi, place: Place, fresh: bool) -> None:
     """Settle pending operations. `fresh`: the place is new and empty, so nothing of what state tells is there."""
-    deployment = pulumi.read("stack", "export").get("deployment") or {}
+    place.mend()
+    state = pulumi.read("stack", "export")
+    deployment = state.get("deployment") or {}
     operations = list(deployment.get("pending_operations") or ())
     if operations:
         pulumi.say(f"The last run was interrupted: settling {len(operations)} unfinished operation(s) first.")
+        # First what asks for the lock: what is pending may be another's work of this moment.
+        pulumi.write_state({**state, "deployment": _settled(deployment)})
         for kind, name in _half_made(operations):
             place.remove(kind, name)
     if operations or fresh or place.is_missing_any(_containers(deployment)):
-        pulumi.run("refresh", "--yes", "--skip-preview", *_imports(operations), "--clear-pending-creates")
+        pulumi.run("refresh", "--yes", "--skip-preview")
 
 
 def _half_made(operations: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -44,12 +48,21 @@ def _containers(deployment: dict[str, Any]) -> dict[str, bool]:
     return {str(inputs["name"]): bool(inputs.get("mustRun", True)) for inputs in found}
 
 
-def _imports(operations: list[dict[str, Any]]) -> Iterator[str]:
-    for operation in operations:
+def _settled(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The state with every object of a cluster that may have been made, and nothing pending.
+
+    What was being changed or removed is among its resources anyway. The option `--import-pending-creates` of a refresh
+    is no way to get there: pulumi 3.259 takes such an operation out of state without looking for the object.
+    """
+    resources = list(deployment.get("resources") or ())
+    known = {resource["urn"] for resource in resources}
+    for operation in deployment["pending_operations"]:
         resource = operation["resource"]
         identity = _kubernetes_id(resource)
-        if operation["type"] == "creating" and identity:
-            yield from ("--import-pending-creates", resource["urn"], "--import-pending-creates", identity)
+        # Of one that was being replaced the former self is still there, under the same name.
+        if operation["type"] == "creating" and identity and resource["urn"] not in known:
+            resources.append({**resource, "id": identity})
+    return {**deployment, "resources": resources, "pending_operations": []}
 
 
 def _kubernetes_id(resource: dict[str, Any]) -> str:

@@ -111,7 +111,7 @@ class Postgres(Component):
         return Binding(endpoint, settings, files, (Reach(self.name, (PORT,)),))
 
     def _password(self, role: str) -> random.RandomPassword:
-        options = pulumi.ResourceOptions(parent=self)
+        options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
         return random.RandomPassword(self.child(f"password-{role}"), length=32, special=False, opts=options)
 
     def _realise_single(self, verifiers: Mapping[str, pulumi.Output[str]]) -> None:

@@ -105,9 +105,8 @@ class Redis(Component):
         return settings
 
     def _password(self, user: str) -> pulumi.Output[str]:
-        password = random.RandomPassword(
-            self.child(f"password-{user}"), length=32, special=False, opts=pulumi.ResourceOptions(parent=self)
-        )
+        options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
+        password = random.RandomPassword(self.child(f"password-{user}"), length=32, special=False, opts=options)
         return pulumi.Output.secret(password.result)
 
     def _secrets(self) -> dict[str, pulumi.Input[str]]:

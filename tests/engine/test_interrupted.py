@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -46,6 +47,30 @@ def test_a_killed_up_is_repaired_by_the_next(checkout: Checkout, enough: int) ->
     assert unchanged.returncode == 0, unchanged.stdout + unchanged.stderr
     assert checkout.groundwork("down", "dev").returncode == 0
     assert objects(checkout) == set()
+
+
+def test_what_was_made_and_not_noted_is_not_forgotten(checkout: Checkout) -> None:
+    """A killed `up` knows that it had begun to make an object, not that it is there. Its service is dropped then."""
+    assert checkout.groundwork("up", "dev").returncode == 0
+    # `pulumi stack import` takes no pending operation.
+    (file,) = checkout.state_home.rglob("stacks/groundwork/dev.json")
+    state = json.loads(file.read_text())
+    latest = state["checkpoint"]["latest"]
+    forgotten = [r for r in latest["resources"] if r["urn"].split("::")[-1] in ("gateway-set", "gateway-secret")]
+    assert len(forgotten) == 2
+    latest["resources"] = [resource for resource in latest["resources"] if resource not in forgotten]
+    begun = [{k: v for k, v in resource.items() if k not in ("id", "outputs")} for resource in forgotten]
+    latest["pending_operations"] = [{"type": "creating", "resource": resource} for resource in begun]
+    file.write_text(json.dumps(state))
+    settings = (checkout.root / "Pulumi.dev.yaml").read_text()
+    checkout.edit("Pulumi.dev.yaml", settings[settings.index("    gateway:") :], "")
+
+    repaired = checkout.groundwork("up", "dev")
+    checkout.restore("Pulumi.dev.yaml")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    left = [name for name in objects(checkout) if name.split("/")[1].startswith("gateway")]
+    assert not left, repaired.stdout
+    assert checkout.groundwork("down", "dev").returncode == 0
 
 
 def await_(condition: Callable[[], bool], what: str) -> None:

@@ -261,7 +261,7 @@ REALISTIC = [
     (
         f"{E}.cluster",
         "embeded",
-        ": embeded given; allowed: embedded, or your own: {context: NAME, storage_class: NAME}",
+        ": embeded given; allowed: embedded, node, or your own: {context: NAME, storage_class: NAME}",
     ),
     (f"{E}.region", "eu-west-1", ": unknown key; move it under `placement:`."),
     (f"{E}.services", {}, ": services stand beside the environment; move them to `groundwork:services:`"),

@@ -9,6 +9,7 @@ from stacks.places import Cluster
 from stacks.pulumi_cli import _changes, _images
 from stacks.repair import repair
 
+REFRESH = ("refresh", "--yes", "--skip-preview")
 URN = "urn:pulumi:dev::groundwork::"
 CONTAINER = "docker:index/container:Container"
 
@@ -21,12 +22,16 @@ class Recorder:
         self.resources: list[dict[str, Any]] = []
         self.commands: list[tuple[str, ...]] = []
         self.said: list[str] = []
+        self.written: dict[str, Any] = {}
 
     def read(self, *_: str) -> dict[str, Any]:
         return {"deployment": {"pending_operations": self._pending, "resources": self.resources}}
 
     def run(self, *args: str) -> None:
         self.commands.append(args)
+
+    def write_state(self, state: dict[str, Any]) -> None:
+        self.written = state["deployment"]
 
     def say(self, text: str) -> None:
         self.said.append(text)
@@ -38,9 +43,13 @@ class Engine:
     def __init__(self, *running: str) -> None:
         self._running = running
         self.removed: list[tuple[str, str]] = []
+        self.mended = False
 
     def is_missing_any(self, names: Mapping[str, bool]) -> bool:
         return any(runs and name not in self._running for name, runs in names.items())
+
+    def mend(self) -> None:
+        self.mended = True
 
     def remove(self, kind: str, name: str) -> None:
         self.removed.append((kind, name))
@@ -64,14 +73,21 @@ def test_unfinished_creations_are_looked_up_by_the_names_they_would_have() -> No
         operation("updating", "kubernetes:apps/v1:Deployment", "demo-set", name="demo", namespace="groundwork-dev"),
     )
     repair(pulumi, Cluster("dev"), fresh=False)
-    (command,) = pulumi.commands
-    assert command[0] == "refresh"
-    imported = [word for word in command if word != "--import-pending-creates"]
-    assert f"{URN}kubernetes:core/v1:Secret::cache-secret" in imported
-    assert "groundwork-dev/cache" in imported
-    assert "groundwork-dev" in imported
-    assert not [word for word in imported if "cache-key" in word or "demo-set" in word]
+    assert pulumi.commands == [REFRESH]
+    assert {resource["urn"].split("::")[-1]: resource["id"] for resource in pulumi.written["resources"]} == {
+        "cache-secret": "groundwork-dev/cache",
+        "namespace": "groundwork-dev",
+    }
+    assert pulumi.written["pending_operations"] == []
     assert "settling 4 unfinished" in pulumi.said[0]
+
+
+def test_what_was_being_replaced_is_in_state_once() -> None:
+    pending = operation("creating", "kubernetes:core/v1:Secret", "cache", name="cache", namespace="groundwork-dev")
+    pulumi: Any = Recorder(pending)
+    pulumi.resources = [{**pending["resource"], "id": "groundwork-dev/cache", "pendingReplacement": True}]
+    repair(pulumi, Cluster("dev"), fresh=False)
+    assert pulumi.written["resources"] == pulumi.resources
 
 
 def test_a_new_cluster_is_read_even_if_the_state_is_clean() -> None:
@@ -94,8 +110,10 @@ def test_what_was_half_made_on_an_engine_is_removed_by_its_name() -> None:
     pulumi: Any = Recorder({"type": "creating", "resource": made}, {"type": "updating", "resource": kept})
     engine: Any = Engine()
     repair(pulumi, engine, fresh=False)
+    assert engine.mended
     assert engine.removed == [("container", "groundwork-local-cache-0")]
-    assert pulumi.commands == [("refresh", "--yes", "--skip-preview", "--clear-pending-creates")]
+    assert pulumi.written["resources"] == []
+    assert pulumi.commands == [REFRESH]
 
 
 @pytest.mark.parametrize(("running", "refreshed"), [(["a", "b"], False), (["a"], True)])

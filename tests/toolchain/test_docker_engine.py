@@ -132,11 +132,12 @@ def served(engine: Machine) -> Iterator[Machine]:
     yield engine
     engine.start()
     engine.docker("rm", "--force", "hidden", "published")
-    engine.docker("network", "rm", "inner", "outer")
+    engine.docker("network", "rm", "inner", "outer", check=False)
 
 
 def ping(machine: Machine, network: str, host: str) -> bool:
-    ask = ("timeout", "3", "redis-cli", "-h", host, "ping")
+    # timeout(1) gives up as the first process of a container: its child takes it for init, and itself for an orphan.
+    ask = ("sh", "-c", f"timeout 3 redis-cli -h {host} ping; exit 0")
     return "PONG" in machine.docker("run", "--rm", "--network", network, REDIS, *ask, check=False)
 
 
