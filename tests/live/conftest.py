@@ -1,0 +1,124 @@
+"""One running environment for all live tests, and the table of what they have proved."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.environment import DOCKER, NODE, Live, Say, engine, prepare
+from tests.live.environment_node import prepare_node
+from tests.live.table import Table
+from tests.support.checkout import ROOT
+from toolchain import docker_engine
+from toolchain.errors import ToolchainError
+from toolchain.node import machine
+
+NAME = os.environ.get("GROUNDWORK_LIVE", "live")
+"""Name of the environment; another one where two runs share an engine."""
+CHOSEN = os.environ.get("GROUNDWORK_LIVE_TARGET", "both")
+"""The target to prove things on: docker, node or both, one after the other."""
+TABLE = pytest.StashKey[Table]()
+
+
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Say:
+    """Prints progress at once, though pytest captures output."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def write(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(line, flush=True)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def ready() -> None:
+    """This machine can show it."""
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        pytest.skip("namespaces of other processes are entered, which needs Linux and root")
+    if not (ROOT / ".venv").exists():
+        pytest.fail("the toolchain is not installed; run `make toolchain`")
+
+
+@pytest.fixture(scope="session")
+def idle() -> bool:
+    """Whether the toolchain's engine did not run before, so that nobody else's containers are on it."""
+    return docker_engine.state() != docker_engine.RUNNING
+
+
+@pytest.fixture(scope="session")
+def host(ready: None, idle: bool, say: Say) -> Iterator[str]:
+    """Address of the engine."""
+    say("")
+    with engine(say) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def live(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, say: Say, ready: None
+) -> Iterator[Live]:
+    """The environment of environment.yaml, brought up by `groundwork up`; at the end nothing of it is left.
+
+    One at a time: the next target's begins once this one's is gone.
+    """
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == DOCKER:
+        environment = prepare(NAME, folder, request.getfixturevalue("host"), say)
+    else:
+        try:
+            machine.require()
+        except ToolchainError as error:
+            pytest.skip(str(error))
+        say("")
+        environment = prepare_node(NAME, folder, say)
+    try:
+        environment.up()
+        yield environment
+    finally:
+        environment.down()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TABLE] = Table()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What a module proves of the environment it proves on its TARGETS; on Docker where it names none."""
+    if "live" in metafunc.fixturenames:
+        targets = getattr(metafunc.module, "TARGETS", (DOCKER,))
+        metafunc.parametrize("live", targets, indirect=True, scope="session")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each test says what it proves, where, and of which service; its report carries that on."""
+    others: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        if item.path.parent.name == "live":
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            target = parameters.get("live", DOCKER)
+            item.user_properties.append(("service", parameters.get("service", "environment")))
+            item.user_properties.append(("target", target))
+            item.user_properties.append(("proof", item.path.stem.removeprefix("test_").removesuffix("_node")))
+            item.add_marker("live")
+            others[CHOSEN in (target, "both")].append(item)
+    if others[False]:
+        config.hook.pytest_deselected(items=others[False])
+    # Two environments would compete for the processors.
+    chosen = sorted(others[True], key=lambda item: ("target", NODE) in item.user_properties)
+    items[:] = [item for item in items if item.path.parent.name != "live"] + chosen
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    item.config.stash[TABLE].add(outcome.get_result())  # type: ignore[attr-defined]
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    config.stash[TABLE].print(config.get_terminal_writer().fullwidth)

@@ -1,0 +1,57 @@
+"""The environment of the live tests on a real node, with a cluster of its own that ends with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.live.deployment_node import NodeDeployment
+from tests.live.environment import FILE, Live, Say
+from tests.support.checkout import Checkout
+
+_PORT = 443
+"""Of the gateway's service."""
+_SMALL: dict[str, Any] = {
+    # Three instances and a pooler of two beside everything else, on a machine with two cores.
+    "replicas": 3,
+    "resources": {"cpu": "100m", "memory": "512Mi"},
+    "pooler": {"resources": {"cpu": "50m", "memory": "128Mi"}},
+}
+
+
+class NodeLive(Live):
+    """A running environment on a node of its own."""
+
+    deployment: NodeDeployment
+
+    def down(self) -> None:
+        """Take it away, and its cluster. Raises AssertionError where anything is left."""
+        try:
+            super().down()
+        finally:
+            self._say("deleting the cluster with a real node")
+            left = self.deployment.end()
+        assert not left, f"left behind: {', '.join(left)}"
+
+
+def prepare_node(name: str, folder: Path, say: Say) -> NodeLive:
+    """A private checkout with the environment's file in it, for its own cluster. Starts nothing."""
+    checkout = Checkout.copy(folder / "groundwork", folder / "state")
+    (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(_content()), encoding="utf-8")
+    packs = checkout.root / "policies/packs"
+    (packs / f"{name}.json").write_bytes((packs / "local.json").read_bytes())
+    return NodeLive(name, checkout, NodeDeployment(name, checkout), _PORT, say)
+
+
+def _content() -> dict[str, Any]:
+    """The same services, the database replicated, and no port of this machine taken."""
+    content: dict[str, Any] = YAML(typ="safe").load(FILE)
+    environment, services = (content["config"][f"groundwork:{part}"] for part in ("environment", "services"))
+    del environment["docker"], services["gateway"]["publish"]
+    environment |= {"target": "kubernetes", "cluster": "node"}
+    environment["placement"] |= {"zones": 1}
+    services["postgres"] |= _SMALL
+    return content
