@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from stacks import places
-from stacks.engine import Engine
-from stacks.places import EmbeddedCluster, NodeCluster, place_of
+from stacks.places import kubernetes, place_of
+from stacks.places.docker import Engine
+from stacks.places.kubernetes import EmbeddedCluster, NodeCluster
 from toolchain.cluster import Cluster
 from toolchain.node import cluster, loading, profile
 
@@ -24,8 +24,8 @@ INSIDE = {"service": "cache", "host": "cache", "port": 6379, "protocol": "redis"
         ({"target": "docker"}, Engine),
         ({"cluster": "embedded"}, EmbeddedCluster),
         ({"cluster": "node"}, NodeCluster),
-        ({"cluster": {"context": "node"}}, places.Cluster),
-        ({"cluster": ["node"], "placement": []}, places.Cluster),
+        ({"cluster": {"context": "node"}}, kubernetes.Cluster),
+        ({"cluster": ["node"], "placement": []}, kubernetes.Cluster),
     ],
 )
 def test_settings_name_a_place(settings: dict[str, Any], kind: type) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stacks.places import Cluster
+from stacks.places.kubernetes import Cluster
 from stacks.pulumi_cli import _changes, _images
 from stacks.repair import repair
 

@@ -1,12 +1,11 @@
-"""Where an environment goes, as the commands see it: what is started before `pulumi`, and waited for after it.
-
-Reads the environment's file only as far as needed for that; the program validates the rest.
-"""
+"""Kubernetes clusters as the commands see them: one's own, the embedded one, and that with a real node."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
+
+from stacks.places.hints import call_hints
 
 Say = Callable[[str], None]
 
@@ -16,70 +15,6 @@ _SIMULATED = (
 )
 _UNPRIVILEGED = 1024
 _READY_SECONDS = 180
-
-
-class Place(Protocol):
-    """Somewhere an environment can be."""
-
-    def start(self) -> bool:
-        """Make sure that it answers. True if it is new and empty, whatever state says."""
-        ...
-
-    def provide(self, images: Sequence[str]) -> None:
-        """Make sure that it has these images."""
-        ...
-
-    def mend(self) -> None:
-        """Bring to life again what state can't tell of."""
-        ...
-
-    def is_missing_any(self, names: Mapping[str, bool]) -> bool:
-        """Whether something that state tells of is not there, by its name; True marks what must run."""
-        ...
-
-    def remove(self, kind: str, name: str) -> None:
-        """Remove an object that an interrupted run may have left."""
-        ...
-
-    def await_ready(self) -> None:
-        """Wait until everything serves, where `pulumi` does not wait itself."""
-        ...
-
-    def await_gone(self) -> None:
-        """Wait until what was removed is gone, where `pulumi` does not wait itself."""
-        ...
-
-    def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:
-        """How to reach what is meant to be reached from outside."""
-        ...
-
-
-def place_of(stack: str, settings: Mapping[str, Any], say: Say) -> Place:
-    """The place that the settings of an environment name."""
-    if settings.get("target") == "docker":
-        from stacks.engine import Engine
-
-        return Engine(stack, settings.get("docker"), say)
-    placement = settings.get("placement")
-    region = str(placement.get("region") or "") if isinstance(placement, dict) else ""
-    if settings.get("cluster") == "embedded":
-        return EmbeddedCluster(stack, region)
-    if settings.get("cluster") == "node":
-        return NodeCluster(stack, region, say)
-    return Cluster(stack)
-
-
-def call_hints(stack: str, endpoints: Sequence[Mapping[str, Any]], address: str) -> list[str]:
-    """How to call what is published at `address`, with the environment's root as the only one that is trusted."""
-    outside = [e for e in endpoints if e["external"] and e["protocol"] == "https"]
-    if not outside:
-        return []
-    first = outside[0]
-    resolve = f"--resolve {first['host']}:{first['port']}:{address}"
-    return [
-        f"pulumi stack output ca -s {stack} > /tmp/{stack}-ca.crt",
-        f"curl --cacert /tmp/{stack}-ca.crt {resolve} https://{first['host']}:{first['port']}/ready",
-    ]
 
 
 class Cluster:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from stacks.places import call_hints
+from stacks.places.hints import call_hints
 from toolchain.docker import command, ensure
 from toolchain.images import ensure_images
 from toolchain.waiting import wait_until

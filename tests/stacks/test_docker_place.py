@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stacks.engine import left_behind
+from stacks.places.docker import left_behind
 
 
 def container(name: str, started: str, mode: str = "none", running: bool = True) -> dict[str, Any]:
