@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from tests.live.environment import DOCKER, NODE, Live, Say, engine, prepare
 from tests.live.environment_node import prepare_node
 from tests.live.table import Table
 from tests.support.checkout import ROOT
+from tests.support.machine import no_containers
 from toolchain import docker_engine
 from toolchain.errors import ToolchainError
 from toolchain.node import machine
@@ -38,8 +38,8 @@ def say(request: pytest.FixtureRequest) -> Say:
 @pytest.fixture(scope="session")
 def ready() -> None:
     """This machine can show it."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("namespaces of other processes are entered, which needs Linux and root")
+    if no_containers():
+        pytest.skip(no_containers())
     if not (ROOT / ".venv").exists():
         pytest.fail("the toolchain is not installed; run `make toolchain`")
 

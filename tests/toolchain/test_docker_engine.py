@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,16 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.machine import no_containers
 from toolchain import docker_files, docker_remains, paths
 from toolchain.image_recipes import RECIPES
 from toolchain.waiting import wait_until
 
-MISSING = [name for name in ("apt-get", "dpkg-deb", "unshare", "nsenter") if shutil.which(name) is None]
-ROOT = sys.platform.startswith("linux") and os.geteuid() == 0
 pytestmark = [
     pytest.mark.live,
     pytest.mark.xdist_group("docker-engine"),
-    pytest.mark.skipif(not ROOT or bool(MISSING), reason=f"needs Linux, root and {', '.join(MISSING) or 'apt'}"),
+    pytest.mark.skipif(bool(no_containers()), reason=no_containers()),
 ]
 REDIS = "mirror.invalid/docker.io/library/redis:8"
 CURL = "mirror.invalid/docker.io/curlimages/curl:8"
