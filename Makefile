@@ -39,7 +39,7 @@ test: toolchain          ## every test: plans, policies, and the real engine on 
 test-fast: toolchain     ## the tests that need no engine
 	@$(PY) -m pytest tests -n 2 --dist loadgroup --ignore=tests/engine --ignore=tests/live
 
-test-live: toolchain     ## real servers on Docker: dialled, used, killed, rotated; needs Linux and root
+test-live: toolchain     ## real servers on Docker and on a real node: dialled, used, killed, rotated; needs Linux and root
 	@$(PY) -m pytest tests/live -p no:xdist
 
 lint: toolchain          ## ruff, mypy --strict and the import contracts

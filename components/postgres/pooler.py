@@ -16,6 +16,18 @@ from components.targets.kubernetes.placement import region_affinity
 _TLS13_ONLY = "PSK-AES256-GCM-SHA384"
 """The operator offers no setting for the pooler's TLS version. With a cipher that only pre-shared keys can use, and no
 such key, no TLS 1.2 handshake succeeds; TLS 1.3 has ciphers of its own."""
+_FAILOVER = {
+    # Whoever was refused is refused for so long again: the default of 15 s outlasts the failover itself.
+    "server_login_retry": "1",
+    # A primary whose node is gone answers nothing; after this much a connection to its successor is tried.
+    "server_connect_timeout": "5",
+    "tcp_keepidle": "5",
+    "tcp_keepintvl": "1",
+    "tcp_user_timeout": "5000",
+}
+"""How soon the pooler leaves a lost primary, in seconds, the last in milliseconds. PgBouncer documentation, "Connection
+sanity checks, timeouts" and "Low-level network settings". Measured through the pooler: a lost primary is replaced in
+4 to 10 s instead of 20 to 31 with the defaults."""
 
 
 def render_pooler(plan: PostgresPlan, placement: Placement, labels: Mapping[str, str]) -> Manifest:
@@ -51,6 +63,7 @@ def _pgbouncer(plan: PostgresPlan) -> Manifest:
         **dict.fromkeys(("clientCASecret", "clientTLSSecret", "serverCASecret", "serverTLSSecret"), own),
         "pg_hba": [*users, "host all all all reject"],
         "parameters": {
+            **_FAILOVER,
             "client_tls_ciphers": _TLS13_ONLY,
             "client_tls_sslmode": "verify-full",
             "default_pool_size": str(pooler.pool_size),

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.live.deployment import Insider, Inventory, Listener, Process
 from tests.live.groups import first_processes, members
+from tests.live.network_policies import allowances
 from tests.support.checkout import Checkout
 from toolchain.processes import running
 
@@ -131,7 +132,7 @@ class NodeDeployment:
     def opened(self, source: str, target: str) -> Iterator[None]:
         """A policy that nobody declared: one pod may call another."""
         pods = self._pods()
-        policies = [_allow(one, other, way) for one, other, way in _ways(pods[source], pods[target])]
+        policies = allowances(pods[source], pods[target])
         listed = {"apiVersion": "v1", "kind": "List", "items": policies}
         self._kubectl("apply", "--filename=-", stdin=json.dumps(listed))
         try:
@@ -244,23 +245,3 @@ def _service(pod: Any) -> str:
 
 def _has_address(pod: Any) -> bool:
     return bool(pod["status"].get("podIP"))
-
-
-def _ways(source: Any, target: Any) -> list[tuple[Any, Any, str]]:
-    return [(target, source, "Ingress"), (source, target, "Egress")]
-
-
-def _allow(one: Any, other: Any, way: str) -> dict[str, Any]:
-    """Lets pod `one` be called by, or call, pod `other`. Kubernetes documentation, "Network Policies"."""
-    peers = [{"podSelector": {"matchLabels": other["metadata"]["labels"]}}]
-    rule = {"from": peers} if way == "Ingress" else {"to": peers}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": f"opened-{way.lower()}"},
-        "spec": {
-            "podSelector": {"matchLabels": one["metadata"]["labels"]},
-            "policyTypes": [way],
-            way.lower(): [rule],
-        },
-    }

@@ -4,6 +4,7 @@ of clients where they are declared."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,7 +104,8 @@ class TestControls:
 
 def all_faults(probes: list[Probe]) -> list[str]:
     """What is wrong with any of them; runs inside."""
-    return [fault for probe in probes for fault in probe.faults()]
+    with ThreadPoolExecutor() as pool:
+        return [fault for found in pool.map(Probe.faults, probes) for fault in found]
 
 
 def undeclared(live: Live, process: Process) -> list[str]:
@@ -119,13 +121,13 @@ def undeclared(live: Live, process: Process) -> list[str]:
 
 def probes_of(live: Live, process: Process, inside: Consumer) -> Iterator[Probe]:
     """A probe for each declared listener at each address where it answers."""
-    facts = live.declared(process)
+    facts, insider = live.declared(process), live.deployment.insider(process)
     sockets = [socket for socket in listening(process.pid) if socket.port in facts]
     places = {(address, socket.port) for socket in sockets for address in socket.dialled}
     for address, port in sorted(inside.call(reached, places)):
         listener = facts[port]
         client = client_of(live, process.service, listener["protocol"])
-        if insider := live.deployment.insider(process):
+        if insider:
             client = with_files(replace(client, user=insider.user, database=insider.database), insider.files)
         names = tuple(live.names(process))
         yield at(Probe(client, names, listener["tls"] == "mutual"), port, address)
