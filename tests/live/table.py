@@ -54,9 +54,13 @@ class Table:
         """Write the table, if there was anything."""
         if not self._cells:
             return
-        proofs = list(dict.fromkeys(proof for _, proof in self._cells))
-        table = RichTable("service", "target", *proofs, title="What was proved, and the seconds it took")
-        for row in dict.fromkeys(row for row, _ in self._cells):
-            cells = (self._cells.get((row, proof)) for proof in proofs)
-            table.add_row(*row, *(cell.text() if cell else "" for cell in cells))
+        proofs = dict.fromkeys(proof for _, proof in self._cells)
+        targets = dict.fromkeys(target for (_, target), _ in self._cells)
+        table = RichTable("service", "proof", *targets, title="What was proved, and the seconds it took")
+        for service in dict.fromkeys(service for (service, _), _ in self._cells):
+            for proof in proofs:
+                cells = [self._cells.get(((service, target), proof)) for target in targets]
+                if any(cells):
+                    table.add_row(service, proof, *(cell.text() if cell else "" for cell in cells))
+            table.add_section()
         Console(width=max(120, width)).print("", table)
