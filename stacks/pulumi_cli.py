@@ -48,6 +48,10 @@ class _Locked(PulumiError):
     """Somebody else's lock stood in the way."""
 
 
+class _Freed(_Locked):
+    """The lock was a dead process's, and is removed."""
+
+
 class Pulumi:
     """`pulumi` for one stack of the project in `root`."""
 
@@ -64,16 +68,16 @@ class Pulumi:
         with self._settings_copy() as settings:
             self._insist(self._command(*args, "--config-file", str(settings)), self._root)
 
-    def _insist(self, command: list[str], folder: Path) -> None:
+    def _insist(self, command: list[str], folder: Path, on: type[_Locked] = _Locked) -> None:
         """Try again where a lock stood in the way that is gone or can be removed.
 
         A lock of a process that no longer exists here is removed. Of two that begin at once, both may find the other's
-        lock and give up, or look for one that has just gone: then one of them gets through.
+        lock and give up, or look for one that has just gone: then one of them gets through. `on`: what to try again.
         """
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
         attempts = Retrying(
-            stop=stop_after_attempt(4), wait=wait_random(0.5, 3), retry=retry_if_exception_type(_Locked), reraise=True
+            stop=stop_after_attempt(4), wait=wait_random(0.5, 3), retry=retry_if_exception_type(on), reraise=True
         )
         attempts(self._attempt, command, folder)
 
@@ -85,6 +89,7 @@ class Pulumi:
         if self._are_dead(holders):
             self.say("The lock was left by a process that no longer exists; removing it and trying again.")
             subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=True)
+            raise _Freed(code)
         raise _Locked(code) if holders or _LOCK_GONE.search(errors) else PulumiError(code)
 
     def preview(self, *args: str) -> Preview:
@@ -107,11 +112,14 @@ class Pulumi:
         return json.loads(done.stdout)
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        """Replace the stack's state by what `stack export` once gave, changed; nobody else may be at work on it."""
+        """Replace the stack's state by what `stack export` has just given, changed.
+
+        Raises PulumiError where somebody is at work on it, at once: what was read would be old when they are done.
+        """
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "state.json"
             file.write_text(json.dumps(state), encoding="utf-8")
-            self._insist(self._command("stack", "import", "--file", str(file)), self._root)
+            self._insist(self._command("stack", "import", "--file", str(file)), self._root, on=_Freed)
 
     def exists(self) -> bool:
         """Whether the stack is known to the backend."""
