@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 
-from toolchain import cluster, cluster_files, control_plane, processes
+from toolchain import cluster, cluster_files, control_plane, kubectl, processes
 from toolchain import simulated_nodes as simulation
 from toolchain.errors import ToolchainError
 from toolchain.kube_api import KubeApi
-from toolchain.pins import KUBERNETES_TOOL
 from toolchain.progress import duration
 
 SIMULATED = "nodes and pods are SIMULATED: real API server, scheduler and controllers, but no container runs"
@@ -28,7 +25,7 @@ def main(arguments: list[str]) -> int:
         at = arguments.index(NODE)
         return command.main(arguments[:at] + arguments[at + 1 :])
     if arguments[:1] == ["kubectl"]:
-        return _kubectl([word for word in arguments[1:2] if word != "--"] + arguments[2:])
+        return _kubectl(arguments[1:])
     options = _parser().parse_args(arguments)
     actions = {"stop": cluster.stop, "delete": cluster.delete}
     if options.action in actions:
@@ -109,10 +106,4 @@ def _require_cluster() -> None:
 
 def _kubectl(arguments: list[str]) -> int:
     _require_cluster()
-    program = cluster_files.binary(KUBERNETES_TOOL, "kubectl")
-    own = {
-        "KUBECONFIG": str(cluster_files.kubeconfig_file()),
-        "KUBECACHEDIR": str(cluster_files.folder() / "kubectl-cache"),
-    }
-    sys.stdout.flush()
-    os.execve(program, [str(program), *arguments], {**os.environ, **own})  # noqa: S606
+    kubectl.become(cluster_files.SIMULATED, arguments)

@@ -12,13 +12,13 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from toolchain.cluster_files import Profile, binary, folder, kubeconfig_file
+from toolchain import kubectl
+from toolchain.cluster_files import Profile, binary, folder
 from toolchain.errors import ToolchainError
 from toolchain.kube_api import KubeApi
 from toolchain.node.images import DNS, OPERATOR, Image
 from toolchain.node.network import Network
 from toolchain.node.pins import OPERATOR_MANIFEST, OPERATOR_TOOL
-from toolchain.pins import KUBERNETES_TOOL
 
 DEPLOYMENTS = ("kube-system/coredns", "cnpg-system/cnpg-controller-manager")
 LABELS = {"k8s-app": "kube-dns"}
@@ -59,12 +59,11 @@ def fingerprint(texts: list[str]) -> str:
 
 def apply(profile: Profile, texts: list[str]) -> None:
     """Server-side apply; raises ToolchainError with kubectl's own words."""
-    program = binary(KUBERNETES_TOOL, "kubectl")
+    program = kubectl.program()
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder(profile)),
-        "KUBECONFIG": str(kubeconfig_file(profile)),
-        "KUBECACHEDIR": str(folder(profile) / "kubectl-cache"),
+        **kubectl.variables(profile),
     }
     for text in texts:
         words = [str(program), "apply", "--server-side", "--force-conflicts", "--filename=-"]

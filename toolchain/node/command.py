@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from pathlib import Path
 
-from toolchain import cluster_files, control_plane, processes
+from toolchain import control_plane, kubectl, processes
 from toolchain.cluster import ABSENT, RUNNING, STOPPED
 from toolchain.errors import ToolchainError
 from toolchain.kube_api import KubeApi
 from toolchain.node import cluster, machine, profile, services
-from toolchain.pins import KUBERNETES_TOOL
 from toolchain.progress import duration
 from toolchain.simulated_nodes import DEFAULT_REGION, existing, is_ready
 
@@ -104,13 +101,5 @@ def _require_cluster() -> None:
 
 def _kubectl(arguments: list[str]) -> int:
     _require_cluster()
-    program = cluster_files.binary(KUBERNETES_TOOL, "kubectl")
-    own = {
-        "KUBECONFIG": str(profile.kubeconfig_file()),
-        "KUBECACHEDIR": str(profile.folder() / "kubectl-cache"),
-        # Its address is this machine's own, and no proxy could reach it.
-        "NO_PROXY": "*",
-    }
-    sys.stdout.flush()
-    words = arguments[1:] if arguments[:1] == ["--"] else arguments
-    os.execve(program, [str(program), *words], {**os.environ, **own})  # noqa: S606
+    # Its address is this machine's own, and no proxy could reach it.
+    kubectl.become(profile.UNKNOWN, arguments, NO_PROXY="*")
