@@ -66,29 +66,24 @@ def _nginx(repository: str) -> Recipe:
     return Recipe(repository, "nginx with brotli", user, NGINX, command=command, stop_signal="SIGQUIT")
 
 
-RECIPES = (
-    Recipe(
-        "library/postgres",
+def _postgres(repository: str, uid: int) -> Recipe:
+    return Recipe(
+        repository,
         "PostgreSQL",
-        User("postgres", 999, 999, "/var/lib/postgresql"),
+        User("postgres", uid, uid, "/var/lib/postgresql"),
         POSTGRES,
         folders={"/var/lib/postgresql": 0o1777, "/run/postgresql": 0o3777},
         environment=POSTGRES_PATH,
         command=("postgres",),
         stop_signal="SIGINT",
-    ),
+    )
+
+
+RECIPES = (
+    _postgres("library/postgres", 999),
     # CloudNativePG's operator runs it with its own program as the command; its documentation, "Container image
     # requirements".
-    Recipe(
-        "cloudnative-pg/postgresql",
-        "PostgreSQL",
-        User("postgres", 26, 26, "/var/lib/postgresql"),
-        POSTGRES,
-        folders={"/var/lib/postgresql": 0o1777, "/run/postgresql": 0o3777},
-        environment=POSTGRES_PATH,
-        command=("postgres",),
-        stop_signal="SIGINT",
-    ),
+    _postgres("cloudnative-pg/postgresql", 26),
     # The operator calls /usr/bin/pgbouncer as 998:996.
     Recipe(
         "cloudnative-pg/pgbouncer",

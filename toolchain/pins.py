@@ -32,6 +32,19 @@ KUBERNETES_VARIABLES = {
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 
 
+def kubernetes_tool(name: str, programs: tuple[str, ...], minutes: float) -> Tool:
+    """Some programs of a Kubernetes release, as a tool whose module bears its name."""
+    address = "https://dl.k8s.io/release/v{version}/bin/{os}/{arch}/"
+    assets = [Asset(address + one, checksums=f"{address}{one}.sha256", binaries=(one,)) for one in programs]
+    recipe = Recipe(
+        module=name,
+        requires={"k8s.io/kubernetes": f"v{KUBERNETES}"},
+        binaries={one: f"k8s.io/kubernetes/cmd/{one}" for one in programs},
+        variables=KUBERNETES_VARIABLES,
+    )
+    return Tool(name, KUBERNETES, Release(tuple(assets), systems=("linux",)), (recipe,), minutes)
+
+
 def _provider_release(name: str) -> Release:
     project = f"pulumi/pulumi-{name}"
     file = f"pulumi-resource-{name}-v{{version}}-{{os}}-{{arch}}.tar.gz"
@@ -94,30 +107,7 @@ PULUMI_TOOL = Tool(
     minutes=5,
 )
 
-KUBERNETES_TOOL = Tool(
-    name="kubernetes",
-    version=KUBERNETES,
-    release=Release(
-        tuple(
-            Asset(
-                url=f"https://dl.k8s.io/release/v{{version}}/bin/{{os}}/{{arch}}/{name}",
-                checksums=f"https://dl.k8s.io/release/v{{version}}/bin/{{os}}/{{arch}}/{name}.sha256",
-                binaries=(name,),
-            )
-            for name in CONTROL_PLANE
-        ),
-        systems=("linux",),
-    ),
-    recipes=(
-        Recipe(
-            module="kubernetes",
-            requires={"k8s.io/kubernetes": f"v{KUBERNETES}"},
-            binaries={name: f"k8s.io/kubernetes/cmd/{name}" for name in CONTROL_PLANE},
-            variables=KUBERNETES_VARIABLES,
-        ),
-    ),
-    minutes=9,
-)
+KUBERNETES_TOOL = kubernetes_tool("kubernetes", CONTROL_PLANE, minutes=9)
 
 ETCD_TOOL = Tool(
     name="etcd",

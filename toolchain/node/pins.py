@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from toolchain.operators import CLOUDNATIVE_PG
-from toolchain.pins import KUBERNETES, KUBERNETES_VARIABLES
-from toolchain.tool import UNRELEASED, Asset, Copy, Recipe, Release, Tool
+from toolchain.pins import kubernetes_tool
+from toolchain.tool import UNRELEASED, Copy, Recipe, Tool
 
 PLUGINS = "github.com/containernetworking/plugins"
 KUBE_ROUTER = "github.com/cloudnativelabs/kube-router/v2"
@@ -23,30 +23,7 @@ def _unreleased(name: str, requires: dict[str, str], binaries: dict[str, str], m
     return Tool(name, version, UNRELEASED, (Recipe(name, requires, binaries, scripts=scripts),), minutes)
 
 
-KUBELET_TOOL = Tool(
-    name="kubernetes-node",
-    version=KUBERNETES,
-    release=Release(
-        tuple(
-            Asset(
-                url=f"https://dl.k8s.io/release/v{{version}}/bin/{{os}}/{{arch}}/{name}",
-                checksums=f"https://dl.k8s.io/release/v{{version}}/bin/{{os}}/{{arch}}/{name}.sha256",
-                binaries=(name,),
-            )
-            for name in PROGRAMS
-        ),
-        systems=("linux",),
-    ),
-    recipes=(
-        Recipe(
-            module="kubernetes-node",
-            requires={"k8s.io/kubernetes": f"v{KUBERNETES}"},
-            binaries={name: f"k8s.io/kubernetes/cmd/{name}" for name in PROGRAMS},
-            variables=KUBERNETES_VARIABLES,
-        ),
-    ),
-    minutes=2,
-)
+KUBELET_TOOL = kubernetes_tool("kubernetes-node", PROGRAMS, minutes=2)
 
 NODE_TOOL = _unreleased(
     "node",
