@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 Say = Callable[[str], None]
 
+_READY_SECONDS = 180
+
 
 class Place(Protocol):
     """Somewhere an environment can be."""
@@ -45,6 +47,16 @@ class Place(Protocol):
     def hints(self, endpoints: Sequence[Mapping[str, Any]]) -> list[str]:
         """How to reach what is meant to be reached from outside."""
         ...
+
+
+def await_all(what: str, unready: Callable[[], list[str]], last_words: Callable[[], str], say: Say) -> None:
+    """Wait until nothing is `unready`, and say at the start what is. Raises ToolchainError that ends with its words."""
+    from toolchain.waiting import wait_until
+
+    waiting = unready()
+    if waiting:
+        say(f"waiting for {', '.join(waiting)}")
+    wait_until(what, _READY_SECONDS, lambda: not unready(), last_words)
 
 
 def place_of(stack: str, settings: Mapping[str, Any], say: Say) -> Place:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from stacks.places import Say, await_all
 from stacks.places.hints import call_hints
 from toolchain.docker import command, ensure
 from toolchain.images import ensure_images
-from toolchain.waiting import wait_until
 
-Say = Callable[[str], None]
-
-_READY_SECONDS = 180
 _LAST_LINES = 5
 _SHARED = "container:"
 _EVER = datetime.min.replace(tzinfo=UTC)
@@ -71,10 +68,7 @@ class Engine:
 
     def await_ready(self) -> None:
         """Wait until every health check passes. Raises ToolchainError that shows what the others said last."""
-        waiting = self._unready()
-        if waiting:
-            self._say(f"waiting for {', '.join(waiting)}")
-        wait_until("every container to be healthy", _READY_SECONDS, lambda: not self._unready(), self._last_words)
+        await_all("every container to be healthy", self._unready, self._last_words, self._say)
 
     def await_gone(self) -> None:
         """`pulumi` has waited for each of them."""

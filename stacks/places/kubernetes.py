@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stacks.places import Say, await_all
 from stacks.places.hints import call_hints
-
-Say = Callable[[str], None]
 
 _SIMULATED = (
     "This environment is on the embedded cluster: the API server, scheduler and controllers are real, nodes and pods "
     "are simulated. Nothing listens at these addresses; name a cluster of your own in Pulumi.{stack}.yaml to run it."
 )
 _UNPRIVILEGED = 1024
-_READY_SECONDS = 180
 
 
 class Cluster:
@@ -102,12 +100,7 @@ class NodeCluster(Cluster):
 
     def await_ready(self) -> None:
         """`pulumi` waits for what it changes; a node that was started again has pods to start again."""
-        from toolchain.waiting import wait_until
-
-        waiting = self._unready()
-        if waiting:
-            self._say(f"waiting for {', '.join(waiting)}")
-        wait_until("every pod to be ready", _READY_SECONDS, lambda: not self._unready(), self._last_words)
+        await_all("every pod to be ready", self._unready, self._last_words, self._say)
 
     def _last_words(self) -> str:
         look = f"python3 -m toolchain cluster kubectl --node -- describe pods -n groundwork-{self._stack}"
