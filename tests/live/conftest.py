@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.live.consumer import Consumer
 from tests.live.environment import DOCKER, NODE, Live, Say, engine, prepare
 from tests.live.environment_node import prepare_node
+from tests.live.failing import APP
 from tests.live.table import Table
 from tests.support.checkout import ROOT
 from tests.support.machine import no_containers
@@ -83,14 +85,22 @@ def live(
         environment.down()
 
 
+@pytest.fixture
+def app(live: Live) -> Iterator[Consumer]:
+    """The place of the app, as it is at the beginning of a test."""
+    with Consumer(live.process(*APP).pid) as app:
+        yield app
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TABLE] = Table()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What a module proves of the environment it proves on its TARGETS; on Docker where it names none."""
+    """A test proves what it does on the targets of its mark, else on its module's TARGETS, else on Docker."""
     if "live" in metafunc.fixturenames:
-        targets = getattr(metafunc.module, "TARGETS", (DOCKER,))
+        mark = metafunc.definition.get_closest_marker("targets")
+        targets = mark.args if mark else getattr(metafunc.module, "TARGETS", (DOCKER,))
         metafunc.parametrize("live", targets, indirect=True, scope="session")
 
 

@@ -154,13 +154,16 @@ def prepare(name: str, folder: Path, host: str, say: Say) -> Live:
     checkout = Checkout.copy(folder / "groundwork", folder / "state", DOCKER_HOST=host)
     file = f"Pulumi.{name}.yaml"
     (checkout.root / file).write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
-    # Judged as strictly as the environment of a person's own machine.
-    (checkout.root / f"policies/packs/{name}.json").write_bytes(
-        (checkout.root / "policies/packs/local.json").read_bytes()
-    )
+    judge_as_local(checkout, name)
     port = _free_port()
     checkout.edit(file, f"publish: {_PUBLISHED}", f"publish: {port}")
     return Live(name, checkout, DockerDeployment(name, host), port, say)
+
+
+def judge_as_local(checkout: Checkout, name: str) -> None:
+    """Have an environment judged as strictly as that of a person's own machine."""
+    packs = checkout.root / "policies/packs"
+    (packs / f"{name}.json").write_bytes((packs / "local.json").read_bytes())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tests.live.deployment_node import NodeDeployment
-from tests.live.environment import FILE, Live, Say
+from tests.live.environment import FILE, Live, Say, judge_as_local
 from tests.support.checkout import Checkout
 
 _PORT = 443
@@ -41,8 +41,7 @@ def prepare_node(name: str, folder: Path, say: Say) -> NodeLive:
     """A private checkout with the environment's file in it, for its own cluster. Starts nothing."""
     checkout = Checkout.copy(folder / "groundwork", folder / "state")
     (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(_content()), encoding="utf-8")
-    packs = checkout.root / "policies/packs"
-    (packs / f"{name}.json").write_bytes((packs / "local.json").read_bytes())
+    judge_as_local(checkout, name)
     return NodeLive(name, checkout, NodeDeployment(name, checkout), _PORT, say)
 
 

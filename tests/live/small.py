@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.live.environment import SETTINGS, Live, Say, prepare
+from tests.live.consumer import Consumer
+from tests.live.environment import SETTINGS, Live, Say, judge_as_local
+from tests.live.environment import prepare as prepare_environment
+from tests.live.failing import APP, place
+from tests.live.writers import Tally, Writing
+from tests.live.written import Postgres, Queue, Service, prepare, stored
 from tests.support.checkout import Checkout
 
+STORES: tuple[type[Service], ...] = (Postgres, Queue)
 _USED = ("postgres", "queue")
 _SERVICES: dict[str, Any] = {
     "postgres": SETTINGS["postgres"],
@@ -19,13 +26,13 @@ _SERVICES: dict[str, Any] = {
 
 def small(name: str, folder: Path, host: str, say: Say) -> Live:
     """The smaller environment in a private checkout. Starts nothing."""
-    environment = prepare(name, folder, host, say)
+    environment = prepare_environment(name, folder, host, say)
     configure(environment.checkout, name)
     return environment
 
 
 def configure(checkout: Checkout, name: str, generation: int = 1) -> None:
-    """Write the settings of the smaller environment, judged as strictly as that of a person's own machine."""
+    """Write the settings of the smaller environment."""
     settings: dict[str, Any] = {
         "profile": "local",
         "target": "docker",
@@ -36,5 +43,19 @@ def configure(checkout: Checkout, name: str, generation: int = 1) -> None:
         settings["generation"] = generation
     content = {"config": {"groundwork:environment": settings, "groundwork:services": _SERVICES}}
     (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
-    packs = checkout.root / "policies/packs"
-    (packs / f"{name}.json").write_bytes((packs / "local.json").read_bytes())
+    judge_as_local(checkout, name)
+
+
+def written(environment: Live, store: type[Service]) -> Tally:
+    """Write for a while."""
+    with Consumer(environment.process(*APP).pid) as app:
+        app.call(prepare, store)
+    with Writing(place(environment), store) as writing:
+        writing.await_more()
+    return writing.tally
+
+
+def lost(environment: Live, tallies: Mapping[type[Service], Tally]) -> dict[type[Service], int]:
+    """How much of what was acknowledged is not there."""
+    with Consumer(environment.process(*APP).pid) as app:
+        return {store: tally.lost(app.call(stored, store)) for store, tally in tallies.items()}

@@ -6,17 +6,16 @@ Each count of losses stands beside a control: the same count over a write that w
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
-import redis
 
 from tests.live import clients
 from tests.live.consumer import Consumer
-from tests.live.environment import HOST, Live
-from tests.live.writers import Place, Writing
+from tests.live.environment import DOCKER, HOST, NODE, Live, Record
+from tests.live.failing import MANY, POSTGRES_SECONDS, REDIS_SECONDS, await_, copies, leader, leader_of, place
+from tests.live.writers import Writing
 from tests.live.written import (
     Cache,
     CarelessPostgres,
@@ -30,21 +29,6 @@ from tests.live.written import (
     stored,
 )
 from toolchain.waiting import wait_until
-
-APP = ("api-0", "app")
-REDIS_SECONDS = 10
-POSTGRES_SECONDS = 12
-PATIENCE_SECONDS = 60
-MANY = 1000
-"""Writes before and after a kill, so that it falls among many."""
-Record = Callable[[str, object], None]
-
-
-@pytest.fixture
-def app(live: Live) -> Iterator[Consumer]:
-    """The place of the app."""
-    with Consumer(live.process(*APP).pid) as app:
-        yield app
 
 
 @pytest.mark.parametrize("service", ["queue"])
@@ -113,7 +97,7 @@ def test_a_postgres_that_awaits_no_disk_loses(live: Live, app: Consumer, service
         with Writing(place(live), CarelessPostgres) as writing:
             live.process("postgres-0", "postgres").kill()
             writing.await_more()
-        lost = lost or writing.tally.lost(app.call(stored, CarelessPostgres))
+        lost = writing.tally.lost(app.call(stored, CarelessPostgres))
         if lost:
             break
     record_property("note", f"control: {lost} lost")
@@ -136,31 +120,16 @@ def test_a_killed_cache_is_back_soon_and_empty(
     assert not before & there, "the counter sees no loss"
 
 
+@pytest.mark.targets(DOCKER, NODE)
 @pytest.mark.parametrize("service", ["gateway"])
 def test_a_killed_gateway_is_back_soon(live: Live, app: Consumer, service: str, record_property: Record) -> None:
-    with Writing(None, Gateway(HOST, live.port, str(live.ca_file))) as writing:
+    with Writing(None, Gateway(HOST, live.port, str(live.ca_file), live.address)) as writing:
         live.process("gateway-0", "nginx").kill()
         writing.await_more()
     there = app.call(stored, DemoStore)
     record_property("note", writing.tally.figure(there))
     assert writing.tally.lost(there) == 0
     assert writing.tally.gap < REDIS_SECONDS
-
-
-def place(live: Live) -> Place:
-    """The place of the app, for writers."""
-
-    def find() -> int | None:
-        try:
-            return live.process(*APP).pid
-        except StopIteration:  # it is being replaced
-            return None
-
-    return find
-
-
-def await_(what: str, holds: Callable[[], bool]) -> None:
-    wait_until(what, PATIENCE_SECONDS, holds, lambda: "see the logs of its containers")
 
 
 def stands_still(writing: Writing) -> bool:
@@ -171,30 +140,6 @@ def stands_still(writing: Writing) -> bool:
     except Exception:  # noqa: BLE001
         return True
     return False
-
-
-def leader(sentinels: list[str] | None = None) -> str:
-    """Who is the master, as the first of these Sentinels (default: all) that answers sees it; empty if none knows."""
-    asked = {"SENTINELS": ",".join(f"{host}:26379" for host in sentinels)} if sentinels else {}
-    pool: Any = clients.redis_server("queue", **asked).connection_pool
-    try:
-        return str(pool.get_master_address()[0])
-    except redis.ConnectionError:
-        return ""
-
-
-def leader_of(name: str) -> str:
-    """Whom this server copies; empty while it is no replica in step."""
-    try:
-        role: Any = Instance(name)().client.role()
-    except redis.ConnectionError:
-        return ""
-    return str(role[1]) if role[0] == "slave" and role[3] == "connected" else ""
-
-
-def copies(name: str) -> set[str]:
-    """The values that one server has."""
-    return Instance(name)().stored()
 
 
 @contextmanager

@@ -5,25 +5,15 @@ Each count of losses stands beside a control: the same count over a write that w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.live.consumer import Consumer
 from tests.live.deployment_node import NodeDeployment
-from tests.live.environment import HOST, NODE, Live, Record
+from tests.live.environment import HOST, NODE, Record
 from tests.live.environment_node import NodeLive
-from tests.live.test_failover import (
-    APP,
-    MANY,
-    POSTGRES_SECONDS,
-    REDIS_SECONDS,
-    await_,
-    copies,
-    leader,
-    leader_of,
-    place,
-)
+from tests.live.failing import MANY, POSTGRES_SECONDS, REDIS_SECONDS, await_, copies, leader, leader_of, place
 from tests.live.writers import Writing
 from tests.live.written import CarelessPooledPostgres, DemoStore, Gateway, Postgres, Queue, prepare, stored
 from toolchain.waiting import wait_until
@@ -32,13 +22,6 @@ TARGETS = (NODE,)
 UNNOTICED_SECONDS = 2
 WHOLE_SECONDS = 120
 Loss = Callable[[NodeLive, str], None]
-
-
-@pytest.fixture
-def app(live: Live) -> Iterator[Consumer]:
-    """The place of the app."""
-    with Consumer(live.process(*APP).pid) as app:
-        yield app
 
 
 @pytest.mark.parametrize("service", ["queue"])
@@ -57,17 +40,6 @@ def test_another_redis_takes_the_place_of_a_lost_master(
     assert successor != master
     await_(f"{master} to follow {successor}", lambda: app.call(leader_of, master) == successor)
     assert writing.tally.lost(app.call(copies, master)) == 0
-    assert writing.tally.lost(there) == 0
-    assert writing.tally.gap < REDIS_SECONDS
-
-
-@pytest.mark.parametrize("service", ["gateway"])
-def test_a_killed_gateway_is_back_soon(live: NodeLive, app: Consumer, service: str, record_property: Record) -> None:
-    with Writing(None, Gateway(HOST, live.port, str(live.ca_file), live.address)) as writing:
-        live.process("gateway-0", "nginx").kill()
-        writing.await_more()
-    there = app.call(stored, DemoStore)
-    record_property("note", writing.tally.figure(there))
     assert writing.tally.lost(there) == 0
     assert writing.tally.gap < REDIS_SECONDS
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -16,16 +16,15 @@ from tests.live.conftest import NAME
 from tests.live.consumer import Consumer
 from tests.live.deployment import HOLDER, Process
 from tests.live.environment import Live, Say
-from tests.live.small import configure, small
-from tests.live.test_failover import APP, place
-from tests.live.writers import Tally, Writing
-from tests.live.written import Postgres, Queue, Service, prepare, stored
+from tests.live.failing import APP
+from tests.live.small import STORES, configure, lost, small, written
+from tests.live.writers import Tally
+from tests.live.written import Queue, Service, stored
 from tests.support.checkout import kill_all
 from toolchain import docker_engine, docker_files, docker_remains
 from toolchain.waiting import wait_until
 
 PATIENCE_SECONDS = 300
-STORES: tuple[type[Service], ...] = (Postgres, Queue)
 
 
 @pytest.fixture(scope="module")
@@ -140,18 +139,3 @@ def running(environment: Live) -> set[int]:
 def others_run(environment: Live, before: set[int]) -> bool:
     """Whether a process has ended or begun."""
     return running(environment) != before
-
-
-def written(environment: Live, store: type[Service]) -> Tally:
-    """Write for a while."""
-    with Consumer(environment.process(*APP).pid) as app:
-        app.call(prepare, store)
-    with Writing(place(environment), store) as writing:
-        writing.await_more()
-    return writing.tally
-
-
-def lost(environment: Live, tallies: Mapping[type[Service], Tally]) -> dict[type[Service], int]:
-    """How much of what was acknowledged is not there."""
-    with Consumer(environment.process(*APP).pid) as app:
-        return {store: tally.lost(app.call(stored, store)) for store, tally in tallies.items()}

@@ -17,7 +17,7 @@ import redis
 from tests.live import clients
 from tests.live.consumer import Consumer
 from tests.live.environment import HOST, Live
-from tests.live.test_failover import APP, place
+from tests.live.failing import APP, place
 from tests.live.writers import Tally, Writing
 from tests.live.written import Cache, DemoStore, Gateway, Postgres, Queue, prepare, stored
 

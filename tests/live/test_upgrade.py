@@ -14,8 +14,7 @@ import pytest
 from tests.live.conftest import NAME
 from tests.live.deployment_docker import DockerDeployment
 from tests.live.environment import Live, Say
-from tests.live.small import configure, small
-from tests.live.test_killed import STORES, lost, written
+from tests.live.small import STORES, configure, lost, small, written
 from tests.support.checkout import ROOT, Checkout
 
 PREVIOUS = "HEAD~1"
