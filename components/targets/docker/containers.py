@@ -12,7 +12,7 @@ from posixpath import dirname
 import pulumi
 
 from components.core.types import bytes_of
-from components.core.workload import Container, Probe, Workload
+from components.core.workload import Container, Probe, Scratch, Workload
 from components.targets.docker.naming import Naming, Properties, listed
 from components.targets.docker.networks import published_ports
 
@@ -41,7 +41,7 @@ def render_volumes(workload: Workload, index: int, naming: Naming) -> dict[str, 
     options: dict[str, Properties] = {volume.name: {} for volume in workload.volumes}
     for scratch in workload.scratch:
         if scratch.name in shared:
-            mount = f"size={bytes_of(scratch.size)},uid={workload.uid},gid={workload.uid},mode=0700"
+            mount = _in_memory(scratch, workload.uid)
             options[scratch.name] = {"driverOpts": {"type": "tmpfs", "device": "tmpfs", "o": mount}}
     labels = listed(naming.labels(workload))
     return {
@@ -168,10 +168,15 @@ def _hardened(uid: int, image: str, memory: int, cpu: str) -> Properties:
 def _private_scratch(workload: Workload, container: Container) -> dict[str, str]:
     shared = shared_scratch(workload)
     return {
-        s.path: f"size={bytes_of(s.size)},uid={workload.uid},gid={workload.uid},mode=0700"
+        s.path: _in_memory(s, workload.uid)
         for s in workload.scratch
         if s.name not in shared and _sees(container, s.path)
     }
+
+
+def _in_memory(scratch: Scratch, uid: int) -> str:
+    """Options of a scratch space as a file system in memory. tmpfs(5)."""
+    return f"size={bytes_of(scratch.size)},uid={uid},gid={uid},mode=0700"
 
 
 def _volumes(workload: Workload, index: int, naming: Naming, container: Container) -> list[Properties]:
