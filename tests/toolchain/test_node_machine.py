@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from toolchain import docker_files, paths, processes
 from toolchain.locate import locate, mode
 from toolchain.locking import point
-from toolchain.node import machine, network, profile
+from toolchain.node import cluster, machine, network, profile
 from toolchain.node.network import Network
 from toolchain.node.pins import NODE_TOOL
 from toolchain.waiting import wait_until
@@ -38,10 +39,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     own.mkdir(parents=True)
     assert FOUND is not None
     point(own / "bin" / machine.HOLDER, FOUND.folder / machine.HOLDER)
-    chosen = network.choose(docker_files.routes())
-    yield own
-    machine.stop(own, chosen.name)
-    network.disconnect(chosen, own)
+    with network.choosing(lambda: None):
+        chosen = network.choose(docker_files.routes())
+        yield own
+        machine.stop(own, chosen.name)
+        network.disconnect(chosen, own)
 
 
 @pytest.fixture
@@ -112,3 +114,19 @@ def test_a_killed_holder_takes_everything_along_and_its_groups_are_removed_by_th
     wait_until("the end", 10, lambda: processes.running(folder) == {}, str)
     assert machine.start(folder, chosen.name) != process
     assert not left.exists()
+
+
+def test_a_stopped_cluster_leaves_the_groups_of_another_that_took_its_network(
+    folder: Path, chosen: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    process = machine.start(folder, chosen.name)
+    network.connect(chosen, process, folder)
+    (group := groups(chosen.name)[0] / "theirs").mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "stopped"))
+    profile.folder().mkdir(parents=True)
+    (profile.folder() / "network.json").write_text(json.dumps({"number": chosen.number}), encoding="utf-8")
+    assert profile.network() == chosen
+    cluster.delete()
+    assert group.exists()
+    assert processes.running(folder) != {}
+    assert not profile.folder().exists()

@@ -119,7 +119,8 @@ def _applied() -> str | None:
 
 def _stop() -> None:
     own = profile.network()
-    machine.stop(profile.folder(), own.name if own else None)
+    # While this one was stopped, another may have taken its network, and with it the name of its control groups.
+    machine.stop(profile.folder(), own.name if own and network.usable(own, profile.folder()) else None)
     control_plane.stop(profile.UNKNOWN)
     if own:
         network.disconnect(own, profile.folder())

@@ -8,13 +8,17 @@ Each cluster has addresses of its own, so that several can run on one machine.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from toolchain.errors import ToolchainError
+from toolchain.locking import exclusive
 
+LOCK = Path("/run/lock/groundwork-node.lock")
+"""Of the whole machine, as interfaces and control groups are; clusters are told apart by their folders only."""
 NUMBERS = range(8)
 INTERFACES = Path("/sys/class/net")
 NODE_INTERFACE = "eth0"
@@ -68,6 +72,11 @@ class Network:
         return self.services[10]
 
 
+def choosing(on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+    """Hold this from `choose` or `require` until after `connect`: a network is taken once its interface is there."""
+    return exclusive(LOCK, on_wait)
+
+
 def choose(taken: Sequence[IPv4Network]) -> Network:
     """The first network of which nothing overlaps with `taken` and whose name is free; ToolchainError without one."""
     for network in map(Network, NUMBERS):
@@ -83,12 +92,16 @@ def choose(taken: Sequence[IPv4Network]) -> Network:
 
 def require(network: Network, folder: Path) -> None:
     """Raises ToolchainError when another cluster uses the network now."""
-    owner = _owner(network)
-    if owner not in (None, _alias(folder)):
+    if not usable(network, folder):
         raise ToolchainError(
-            f"node: the network {network.link} is used by the cluster in {owner}; stop that one first "
+            f"node: the network {network.link} is used by the cluster in {_owner(network)}; stop that one first "
             "(python3 -m toolchain cluster stop --node), or delete this one and start it again for another network"
         )
+
+
+def usable(network: Network, folder: Path) -> bool:
+    """Whether no other cluster uses the network now."""
+    return _owner(network) in (None, _alias(folder))
 
 
 def connect(network: Network, process: int, folder: Path) -> None:

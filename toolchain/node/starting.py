@@ -67,18 +67,19 @@ class Start:
     def _machine(self) -> Node:
         """Namespaces and the link to them; whatever is left of earlier ones ends first."""
         environment = services.environment(self.told.say)
-        own = profile.network() or profile.choose_network()
         folder = profile.folder()
-        network.require(own, folder)
-        process = machine.holder(folder)
-        if process is None:
-            self.started = True
-            with self.told.step("namespaces and network of the node"):
-                control_plane.stop(profile.UNKNOWN)
-                network.disconnect(own, folder)
-                point(folder / "bin" / machine.HOLDER, binary(NODE_TOOL, machine.HOLDER))
-                process = machine.start(folder, own.name)
-        network.connect(own, process, folder)
+        with network.choosing(lambda: self.told.say("another cluster takes its network; waiting for it")):
+            own = profile.network() or profile.choose_network()
+            network.require(own, folder)
+            process = machine.holder(folder)
+            if process is None:
+                self.started = True
+                with self.told.step("namespaces and network of the node"):
+                    control_plane.stop(profile.UNKNOWN)
+                    network.disconnect(own, folder)
+                    point(folder / "bin" / machine.HOLDER, binary(NODE_TOOL, machine.HOLDER))
+                    process = machine.start(folder, own.name)
+            network.connect(own, process, folder)
         return Node(profile.profile(), own, process, environment)
 
     def _control_plane(self, node: Node, *, new: bool) -> None:
