@@ -1,9 +1,11 @@
 """Every committed environment: it loads, its facts are complete and its parts fit together."""
 
 import json
+import subprocess
 
 import pytest
 
+from tests.support.checkout import ROOT
 from tests.support.environments import committed, load
 from tests.support.recording import record
 
@@ -72,3 +74,11 @@ def test_every_edge_is_open_at_both_ends_and_nothing_else_is(name: str) -> None:
                         edges |= {(*ends, int(port["port"])) for port in rule["ports"]}
     assert opened
     assert opened == accepted
+
+
+@pytest.mark.parametrize("name", committed())
+def test_no_key_of_anybody_s_own_stack_is_committed(name: str) -> None:
+    """Plain `pulumi` notes it in the file; whoever clones the project has another passphrase."""
+    command = ["git", "show", f":Pulumi.{name}.yaml"]
+    text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert not [word for word in ("encryptionsalt", "encryptedkey", "secretsprovider") if word in text]
