@@ -103,6 +103,10 @@ class Live:
         """One process, as it is now."""
         return next(p for p in self.processes() if (p.instance, p.container) == (instance, container))
 
+    def containers(self, service: str, container: str) -> list[Process]:
+        """The first process of one container in each instance of a service."""
+        return [process for process in self.processes(service) if process.container == container]
+
     def instances(self, service: str | None = None) -> dict[str, Process]:
         """One process of each instance, by the instance's name."""
         return {process.instance: process for process in self.processes(service)}
