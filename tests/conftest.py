@@ -4,10 +4,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-HERE = Path(__file__).parent
 SECONDS: dict[str, float] = defaultdict(float)
 TESTS: dict[str, set[str]] = defaultdict(set)
+
+# The same inputs in every run, and none refused because the machine has other work.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

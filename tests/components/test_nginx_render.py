@@ -260,7 +260,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(routes=st.dictionaries(PATH, OPTIONS, min_size=1, max_size=6), asked=PATH)
 def test_any_set_of_routes_renders_and_the_longest_path_wins(
     tmp_path: Path, routes: dict[str, dict[str, Any]], asked: str

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import KINDS, component_of
@@ -51,9 +51,6 @@ WILD = st.recursive(
     max_leaves=8,
 )
 SERVICE = st.dictionaries(st.sampled_from(FIELDS), WILD, max_size=5)
-repeatable = settings(
-    derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
-)
 
 
 def answer(name: Any, environment: Any, services: Any) -> Environment | list[str]:
@@ -76,7 +73,6 @@ def assert_readable(lines: list[str]) -> None:
         assert not [word for word in JARGON if word in line], line
 
 
-@repeatable
 @given(WILD, WILD, WILD)
 def test_values_of_any_shape(name: Any, environment: Any, services: Any) -> None:
     answer(name, environment, services)
@@ -84,7 +80,6 @@ def test_values_of_any_shape(name: Any, environment: Any, services: Any) -> None
     answer("dev", environment, BASE["dev"]["services"])
 
 
-@repeatable
 @given(
     st.sampled_from(sorted(KINDS)),
     SERVICE,
@@ -134,14 +129,14 @@ def change(holder: Any, key: Any, slip: str, draw: st.DrawFn) -> None:
         holder[key] = {"text": str(value), "wrap": [value], "empty": None}.get(slip, draw(WILD))
 
 
-@settings(repeatable, max_examples=250)
+@settings(max_examples=250)
 @given(slips())
 def test_slips_in_a_committed_environment(slipped: tuple[str, dict[str, Any]]) -> None:
     name, config = slipped
     answer(name, config["environment"], config["services"])
 
 
-@settings(repeatable, max_examples=20)
+@settings(max_examples=20)
 @given(slips(most=1))
 def test_what_loads_can_be_composed_or_is_refused_in_plain_words(slipped: tuple[str, dict[str, Any]]) -> None:
     name, config = slipped
@@ -163,7 +158,6 @@ SECRETS = st.one_of(
 )
 
 
-@repeatable
 @given(st.sampled_from(sorted(BASE)), SECRETS, st.data())
 def test_a_secret_in_the_wrong_place_is_not_repeated(name: str, secret: str, data: st.DataObject) -> None:
     config = copy.deepcopy(BASE[name])

@@ -170,7 +170,7 @@ def awkward(draw: st.DrawFn) -> dict[str, Any]:
     return services
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(awkward())
 def test_what_is_accepted_has_no_two_parts_of_one_name(services: dict[str, Any]) -> None:
     try:
