@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from toolchain.locking import point
 from toolchain.node import cluster, machine, network, profile
 from toolchain.node.network import Network
 from toolchain.node.pins import NODE_TOOL
+from toolchain.progress import Progress
 from toolchain.waiting import wait_until
 
 ROOT = sys.platform.startswith("linux") and os.geteuid() == 0
@@ -31,7 +34,14 @@ POLITE = 'trap "touch /var/lib/asked; exit" TERM; touch /var/lib/waiting; while 
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def chosen() -> Iterator[Network]:
+    """A network that is free, and stays so for whoever else looks for one."""
+    with network.exclusively(print):
+        yield network.choose(docker_files.routes())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: Network) -> Iterator[Path]:
     """A cluster's folder with the program that holds the namespaces; whatever was started ends with the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(paths.cache_folder().parent))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -39,16 +49,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     own.mkdir(parents=True)
     assert FOUND is not None
     point(own / "bin" / machine.HOLDER, FOUND.folder / machine.HOLDER)
-    with network.choosing(lambda: None):
-        chosen = network.choose(docker_files.routes())
-        yield own
-        machine.stop(own, chosen.name)
-        network.disconnect(chosen, own)
-
-
-@pytest.fixture
-def chosen(folder: Path) -> Network:
-    return network.choose(docker_files.routes())
+    yield own
+    machine.stop(own, chosen.name)
+    network.disconnect(chosen, own)
 
 
 def inside(process: int, script: str) -> str:
@@ -116,17 +119,45 @@ def test_a_killed_holder_takes_everything_along_and_its_groups_are_removed_by_th
     assert not left.exists()
 
 
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chosen: Network) -> Callable[[], None]:
+    """Has the commands be about a stopped cluster that once had the same network, with a lock of its own."""
+
+    def change() -> None:
+        monkeypatch.setattr(network, "LOCK", tmp_path / "lock")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "stopped"))
+        profile.folder().mkdir(parents=True)
+        (profile.folder() / "network.json").write_text(json.dumps({"number": chosen.number}), encoding="utf-8")
+        assert profile.network() == chosen
+
+    return change
+
+
 def test_a_stopped_cluster_leaves_the_groups_of_another_that_took_its_network(
-    folder: Path, chosen: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    folder: Path, chosen: Network, stopped: Callable[[], None]
 ) -> None:
     process = machine.start(folder, chosen.name)
     network.connect(chosen, process, folder)
     (group := groups(chosen.name)[0] / "theirs").mkdir()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "stopped"))
-    profile.folder().mkdir(parents=True)
-    (profile.folder() / "network.json").write_text(json.dumps({"number": chosen.number}), encoding="utf-8")
-    assert profile.network() == chosen
+    stopped()
     cluster.delete()
     assert group.exists()
     assert processes.running(folder) != {}
     assert not profile.folder().exists()
+
+
+def test_a_stopped_cluster_waits_for_another_that_is_taking_its_network(
+    folder: Path, chosen: Network, stopped: Callable[[], None]
+) -> None:
+    """Its groups are there before its interface, by which it is known."""
+    process = machine.start(folder, chosen.name)
+    (group := groups(chosen.name)[0] / "theirs").mkdir()
+    stopped()
+    said = StringIO()
+    with ThreadPoolExecutor() as pool:
+        with network.exclusively(print):
+            deletion = pool.submit(cluster.delete, Progress(said))
+            wait_until("it to wait", 10, lambda: "takes or leaves a network; waiting for it" in said.getvalue(), str)
+            network.connect(chosen, process, folder)
+        deletion.result(timeout=20)
+    assert group.exists()

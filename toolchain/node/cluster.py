@@ -10,7 +10,7 @@ images come by `loading.ensure_images`, or by `load_image` from archives. Storag
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from toolchain import cluster, control_plane, paths
@@ -40,7 +40,7 @@ def ensure(region: str = DEFAULT_REGION, progress: Progress | None = None) -> Cl
         applied = _applied()
         if applied is None and profile.folder().exists():
             told.say("an earlier creation did not finish; starting afresh")
-            _remove()
+            _remove(told)
         start = starting.Start(region, told)
         try:
             identity, given = start.run(applied)
@@ -55,7 +55,7 @@ def stop(progress: Progress | None = None) -> None:
     """End every process of the cluster, its pods politely; its content stays and is there after the next start."""
     told = progress or Progress()
     with _locked(told):
-        _stop()
+        _stop(told)
         told.say("stopped the cluster with a real node; its content is kept")
 
 
@@ -64,7 +64,7 @@ def delete(progress: Progress | None = None) -> None:
     told = progress or Progress()
     with _locked(told):
         there = profile.folder().exists()
-        _remove()
+        _remove(told)
         told.say("deleted the cluster with a real node" if there else "there is no cluster with a real node")
 
 
@@ -117,15 +117,16 @@ def _applied() -> str | None:
         return None
 
 
-def _stop() -> None:
+def _stop(told: Progress) -> None:
     own = profile.network()
-    # While this one was stopped, another may have taken its network, and with it the name of its control groups.
-    machine.stop(profile.folder(), own.name if own and network.usable(own, profile.folder()) else None)
-    control_plane.stop(profile.UNKNOWN)
-    if own:
-        network.disconnect(own, profile.folder())
+    with network.exclusively(told.say) if own else nullcontext():
+        # While this one was stopped, another may have taken its network, and with it the name of its control groups.
+        machine.stop(profile.folder(), own.name if own and network.usable(own, profile.folder()) else None)
+        control_plane.stop(profile.UNKNOWN)
+        if own:
+            network.disconnect(own, profile.folder())
 
 
-def _remove() -> None:
-    _stop()
+def _remove(told: Progress) -> None:
+    _stop(told)
     remove_tree(profile.folder())

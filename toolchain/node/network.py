@@ -72,9 +72,12 @@ class Network:
         return self.services[10]
 
 
-def choosing(on_wait: Callable[[], None]) -> AbstractContextManager[None]:
-    """Hold this from `choose` or `require` until after `connect`: a network is taken once its interface is there."""
-    return exclusive(LOCK, on_wait)
+def exclusively(say: Callable[[str], None]) -> AbstractContextManager[None]:
+    """Hold this from `choose` or `require` until after `connect`, and while a network is left.
+
+    A network is taken once its interface is there; what else bears its name comes earlier and goes later.
+    """
+    return exclusive(LOCK, lambda: say("another cluster takes or leaves a network; waiting for it"))
 
 
 def choose(taken: Sequence[IPv4Network]) -> Network:

@@ -68,7 +68,7 @@ class Start:
         """Namespaces and the link to them; whatever is left of earlier ones ends first."""
         environment = services.environment(self.told.say)
         folder = profile.folder()
-        with network.choosing(lambda: self.told.say("another cluster takes its network; waiting for it")):
+        with network.exclusively(self.told.say):
             own = profile.network() or profile.choose_network()
             network.require(own, folder)
             process = machine.holder(folder)
