@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -20,7 +19,7 @@ WRITES = 50
 def write(service: Callable[[], Service], number: int) -> None:
     """Write so many values, each once the one before it is acknowledged."""
     writer = service()
-    for value in itertools.islice(itertools.count(), number):
+    for value in range(number):
         writer.write(str(value))
 
 
