@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from components.core.types import Cpu, DataClass, DnsLabel, Lifecycle, Memory, Owner, Port
+from components.core.types import Cpu, DataClass, DnsLabel, Lifecycle, Memory, Owner, Port, Version
 
 
 class Spec(BaseModel):
@@ -64,6 +64,9 @@ class ServiceSpec(Spec):
     """What one instance may use."""
     publish: Port | None = None
     """Port of this machine's loopback address that leads to it, on Docker. Default: a gateway has 443, others none."""
+    deletion_protection: bool = True
+    """Whether a change that would lose its data is refused. Default yes. Once an `up` with false is done, the next may
+    remove, replace or shrink it, and what it kept is deleted."""
 
     @model_validator(mode="before")
     @classmethod
@@ -77,6 +80,14 @@ class ServiceSpec(Spec):
     def edges(self) -> tuple[str, ...]:
         """Every service this one connects to, named once, in the order written."""
         return tuple(dict.fromkeys(self.uses))
+
+
+class ServerSpec(ServiceSpec):
+    """A service whose server has several tested releases, of which a person may choose one."""
+
+    version: Version | None = None
+    """Version of the server or its beginning, such as "17". Default: the recommended one; `groundwork matrix` lists
+    the others."""
 
 
 def odd_quorum(value: int, what: str) -> int:

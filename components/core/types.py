@@ -35,6 +35,12 @@ def _number_as_text(value: object) -> object:
     return str(value) if abs(value) < _LARGE else value
 
 
+def _version_as_text(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError("put it in quotes, since YAML takes 8.10 for the number 8.1")
+    return _number_as_text(value)
+
+
 def _network(value: str) -> str:
     try:
         return str(ip_network(value))
@@ -117,6 +123,11 @@ UrlPath = Annotated[
     AfterValidator(
         _matching(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", "a path such as / or /api/v1, no slash at its end")
     ),
+]
+Version = Annotated[
+    str,
+    BeforeValidator(_version_as_text),
+    AfterValidator(_matching(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}", 'a version such as "17" or "8.10"')),
 ]
 Cidr = Annotated[str, AfterValidator(_network)]
 EnvName = Annotated[str, AfterValidator(_matching(r"[A-Z_][A-Z0-9_]*", "an upper-case name such as LOG_LEVEL"))]

@@ -6,7 +6,7 @@ Decides nothing about how instances are run; `single` and `cnpg` realise the sam
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.core.catalogue import CATALOGUE
+from components.core.catalogue import CATALOGUE, release_of
 from components.core.problems import ConfigError, Problem
 from components.core.site import Site, peer_hosts
 from components.core.types import bytes_of, seconds_of
@@ -65,8 +65,8 @@ def plan_postgres(name: str, spec: PostgresSpec, site: Site) -> PostgresPlan:
     roles = site.consumers_of(name)
     _refuse_reserved(name, roles)
     pooler = spec.pooler or Pooler()
-    wal_storage = _wal_storage(spec)
-    release = CATALOGUE["postgres-cnpg" if spec.replicated else "postgres"]
+    wal_storage = wal_size(spec)
+    release = release_of("postgres-cnpg" if spec.replicated else "postgres", spec.version)
     service = f"{name}-pooler" if spec.replicated else name
     return PostgresPlan(
         name=name,
@@ -122,7 +122,8 @@ def _listeners(spec: PostgresSpec) -> tuple[Listener, ...]:
     )
 
 
-def _wal_storage(spec: PostgresSpec) -> str:
+def wal_size(spec: PostgresSpec) -> str:
+    """Volume of one replicated instance for the write-ahead log."""
     if spec.wal_storage:
         return spec.wal_storage
     return f"{max(2, bytes_of(spec.storage) // 4 // 2**30)}Gi"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from components.core.problems import WrongFields
 from components.core.secrecy import is_secret
-from components.core.spec import Resources, ServiceSpec, Spec, odd_quorum
+from components.core.spec import Resources, ServerSpec, Spec, odd_quorum
 from components.core.types import DnsLabel, Duration, Memory, Region, Storage, bytes_of
 
 _GIBIBYTE = 2**30
@@ -144,8 +144,8 @@ class Backup(Spec):
         return ((field, "given; only a bucket has it; remove it or set bucket") for field in sorted(bucket_only))
 
 
-class PostgresSpec(ServiceSpec):
-    """A PostgreSQL 18 server, or several with synchronous replication and automatic failover."""
+class PostgresSpec(ServerSpec):
+    """A PostgreSQL server, or several with synchronous replication and automatic failover."""
 
     replicas: Replicas = 1
     """Instances. 1: a single server, on any target. 3, 5, ...: replicated, on Kubernetes. Default 1."""

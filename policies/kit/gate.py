@@ -65,7 +65,7 @@ class Gate:
         for rule in self.rules:
             settings = self._packs.settings(resource.stack, rule.name, self._given.get(rule.name, {}))
             if rule.check and settings.level != "disabled":
-                check = Check(rule.name, resource, settings.params, services)
+                check = Check(rule.name, resource, settings.params, services, self._today)
                 reports += self._sorted(rule.name, run_check(rule, check), settings.level)
         return reports
 
@@ -77,7 +77,7 @@ class Gate:
             policy = f"{rule.name}{WHOLE}"
             settings = self._packs.settings(stack, rule.name, self._given.get(policy, {}))
             if rule.check_stack and settings.level != "disabled":
-                check = StackCheck(rule.name, resources, settings.params)
+                check = StackCheck(rule.name, resources, settings.params, self._today)
                 reports += self._sorted(policy, run_stack_check(rule, check), settings.level)
         return [*reports, *self._exceptions(stack)]
 

@@ -7,6 +7,7 @@ Nothing in a message is printed that was not looked at for secrets.
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import PurePath
 from typing import Any
 
@@ -28,10 +29,11 @@ class Check:
     """One rule looking at one resource."""
 
     def __init__(
-        self, rule: str, resource: Resource, params: Mapping[str, Any], services: Mapping[str, Resource]
+        self, rule: str, resource: Resource, params: Mapping[str, Any], services: Mapping[str, Resource], today: date
     ) -> None:
         self.resource = resource
         self.params = params
+        self.today = today
         self.findings: list[Finding] = []
         self.root = Node(resource.props, "", self._unknown)
         self._rule = rule
@@ -74,15 +76,16 @@ class Check:
 class StackCheck:
     """One rule looking at all resources together."""
 
-    def __init__(self, rule: str, resources: Sequence[Resource], params: Mapping[str, Any]) -> None:
+    def __init__(self, rule: str, resources: Sequence[Resource], params: Mapping[str, Any], today: date) -> None:
         self.resources = resources
         self.params = params
+        self.today = today
         self.findings: list[Finding] = []
         self._rule = rule
 
     def on(self, resource: Resource) -> Check:
         """A check of one of the resources; what it finds is found by this one."""
-        check = Check(self._rule, resource, self.params, {})
+        check = Check(self._rule, resource, self.params, {}, self.today)
         check.findings = self.findings
         return check
 

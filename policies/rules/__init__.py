@@ -10,6 +10,7 @@ from policies.rules import (
     require_owner,
     require_tls,
     stateful_protection,
+    supported_versions,
 )
 
 RULES = (
@@ -22,4 +23,5 @@ RULES = (
     require_owner.RULE,
     require_tls.RULE,
     stateful_protection.RULE,
+    supported_versions.RULE,
 )

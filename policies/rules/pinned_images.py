@@ -8,26 +8,18 @@ import re
 
 from policies.kit.engine import has_image_id, image_of, is_container
 from policies.kit.node import FALSE, Node
-from policies.kit.resource import CNPG, DOCKER, pods_of
+from policies.kit.resource import DOCKER
 from policies.kit.rule import NUMBER, STRINGS, SWITCH, Check, Rule, StackCheck
 from policies.kit.secrets import shown
+from policies.readers.images import images_of
 
 _IMAGE = re.compile(r"(?P<name>[^\s:@]+(?::\d+/[^\s:@]+)?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?")
 
 
 def _check(check: Check) -> None:
-    for pod in pods_of(check.resource, check.root):
-        for container in pod.all_containers:
-            _check_image(check, container.at("image"))
-        for volume in pod.spec.at("volumes").items:
-            if not volume.at("image").missing:
-                _check_image(check, volume.at("image", "reference"))
-    for image in _named_by_operator(check):
+    for image in images_of(check.resource, check.root):
         _check_image(check, image)
-    if is_container(check.resource) and not has_image_id(check.root):
-        _check_image(check, check.root.at("image"))
-    elif check.resource.is_a(DOCKER, "RemoteImage"):
-        _check_image(check, check.root.at("name"))
+    if check.resource.is_a(DOCKER, "RemoteImage"):
         _check_origin(check)
 
 
@@ -53,20 +45,6 @@ def _check_stack(check: StackCheck) -> None:
             what = "is an id that comes from no RemoteImage of this stack, so nobody judged it"
             fix = "name the image, or use the imageId of one RemoteImage"
             single.fail("image", what, "an image with its version, or such an id", fix)
-
-
-def _named_by_operator(check: Check) -> list[Node]:
-    """Images that a CloudNativePG resource names."""
-    resource, spec = check.resource, check.root.at("spec")
-    if resource.is_a(CNPG, "Cluster") and spec.at("imageCatalogRef").missing:
-        return [spec.at("imageName")]
-    if resource.is_a(CNPG, "Pooler"):
-        own = [container.at("image") for container in spec.at("template", "spec", "containers").items]
-        given = [image for image in own if image.value is not None]
-        return [*given, spec.at("pgbouncer", "image")] if spec.at("pgbouncer", "image").value or not given else given
-    if resource.is_a(CNPG, "ImageCatalog", "ClusterImageCatalog"):
-        return [entry.at("image") for entry in spec.at("images").items]
-    return []
 
 
 def _check_image(check: Check, node: Node) -> None:
