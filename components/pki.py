@@ -1,7 +1,8 @@
 """The environment's certificate authority: a root, an intermediate, and a certificate per service and per client edge.
 
 Keys are made by the `tls` provider and kept encrypted in state. Certificates near their end are re-issued by the next
-`up`. It deliberately runs no server and issues nothing to anybody outside the graph.
+`up`. While one root takes the place of another both are trusted, and one of them issues. It deliberately runs no server
+and issues nothing to anybody outside the graph.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pulumi_tls as tls
 
 from components.core.bindings import Certificate
 from components.core.certificates import CertificatePolicy
+from components.core.changes import Kept
 from components.core.component import describe
 from components.core.site import Site
 from components.core.spec import ServiceSpec
@@ -30,36 +32,33 @@ class Pki(pulumi.ComponentResource):
     """
 
     ca: pulumi.Output[str]
-    """PEM of the root, to be trusted by every client."""
+    """PEM of the roots, to be trusted by every client."""
 
     def __init__(
         self, name: str, site: Site, policy: CertificatePolicy, owner: str, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         purpose = "Certificate authority of the environment."
         spec = ServiceSpec(kind="pki", owner=owner, purpose=purpose, data_class=DataClass.RESTRICTED)
-        self.facts: dict[str, Any] = describe(spec, site, (), version="1", replicas=1, stateful=False)
+        self.facts: dict[str, Any] = describe(spec, site, (), version="1", replicas=1, kept=Kept())
         super().__init__("groundwork:security:Pki", name, self.facts, opts)
         self._policy = policy
         self._generation = site.generation
-        root_key = self._key(f"{name}-root", self)
-        root = tls.SelfSignedCert(
-            f"{name}-root-certificate",
-            private_key_pem=root_key.private_key_pem,
-            subject={"common_name": f"Groundwork {site.environment} root", "organization": "Groundwork"},
-            is_ca_certificate=True,
-            set_subject_key_id=True,
-            validity_period_hours=_ROOT_HOURS,
-            early_renewal_hours=_ROOT_HOURS // 10,
-            allowed_uses=["cert_signing", "crl_signing"],
-            opts=pulumi.ResourceOptions(parent=self),
+        roots = {number: self._root(name, number, site.environment) for number in site.roots}
+        self.ca = pulumi.Output.concat(*(root[0] for root in roots.values()))
+        # Under another root it is another authority, whose key and name certificates of the former one don't fit.
+        number = site.issuer
+        self._ca_key = self._key(
+            f"{name}-intermediate", self, site.generation if number == 1 else [site.generation, number]
         )
-        self.ca = root.cert_pem
-        self._ca_key = self._key(f"{name}-intermediate", self)
         self._intermediate = self._sign(
-            f"{name}-intermediate", self._ca_key, f"Groundwork {site.environment} intermediate", (),
-            ("cert_signing", "crl_signing"), self, authority=(root.cert_pem, root_key.private_key_pem),
+            f"{name}-intermediate", self._ca_key, _subject(f"Groundwork {site.environment} intermediate", number), (),
+            ("cert_signing", "crl_signing"), self, authority=roots[number],
         ).cert_pem  # fmt: skip
-        self.register_outputs({**self.facts, "ca": self.ca})
+
+    def finish(self, made: Sequence[pulumi.Resource]) -> None:
+        """Register its facts once everything in `made` trusts these roots: whoever finds them knows that it does."""
+        done = pulumi.Output.all(*(resource.urn for resource in made))
+        self.register_outputs({**self.facts, "ca": done.apply(lambda _: self.ca)})
 
     def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
         """A certificate for a listener; it may also prove the service to its own peers."""
@@ -72,23 +71,40 @@ class Pki(pulumi.ComponentResource):
     def _issue(
         self, name: str, common_name: str, hosts: Sequence[str], uses: Sequence[str], parent: pulumi.Resource
     ) -> Certificate:
-        key = self._key(name, parent)
+        key = self._key(name, parent, self._generation)
         leaf = self._sign(
-            name, key, common_name, hosts, ("digital_signature", *uses), parent,
+            name, key, _subject(common_name), hosts, ("digital_signature", *uses), parent,
             authority=(self._intermediate, self._ca_key.private_key_pem),
         )  # fmt: skip
         chain = pulumi.Output.concat(leaf.cert_pem, self._intermediate)
         return Certificate(ca=self.ca, chain=chain, key=key.private_key_pem_pkcs8)
 
-    def _key(self, name: str, parent: pulumi.Resource) -> tls.PrivateKey:
-        options = pulumi.ResourceOptions(parent=parent, replacement_trigger=self._generation)
+    def _root(self, name: str, number: int, environment: str) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """Certificate and key of a root."""
+        named = f"{name}-root" if number == 1 else f"{name}-root-{number}"
+        key = self._key(named, self, number)
+        certificate = tls.SelfSignedCert(
+            f"{named}-certificate",
+            private_key_pem=key.private_key_pem,
+            subject=_subject(f"Groundwork {environment} root", number),
+            is_ca_certificate=True,
+            set_subject_key_id=True,
+            validity_period_hours=_ROOT_HOURS,
+            early_renewal_hours=_ROOT_HOURS // 10,
+            allowed_uses=["cert_signing", "crl_signing"],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return certificate.cert_pem, key.private_key_pem
+
+    def _key(self, name: str, parent: pulumi.Resource, trigger: int | list[int]) -> tls.PrivateKey:
+        options = pulumi.ResourceOptions(parent=parent, replacement_trigger=trigger)
         return tls.PrivateKey(f"{name}-key", algorithm="ECDSA", ecdsa_curve="P256", opts=options)
 
     def _sign(
         self,
         name: str,
         key: tls.PrivateKey,
-        common_name: str,
+        subject: Any,
         hosts: Sequence[str],
         uses: Sequence[str],
         parent: pulumi.Resource,
@@ -98,7 +114,7 @@ class Pki(pulumi.ComponentResource):
         request = tls.CertRequest(
             f"{name}-request",
             private_key_pem=key.private_key_pem,
-            subject={"common_name": common_name, "organization": "Groundwork"},
+            subject=subject,
             dns_names=list(dict.fromkeys(hosts)) or None,
             opts=options,
         )
@@ -115,3 +131,9 @@ class Pki(pulumi.ComponentResource):
             early_renewal_hours=_INTERMEDIATE_HOURS // 6 if is_authority else hours_of(self._policy.renew_before),
             opts=options,
         )
+
+
+def _subject(common_name: str, number: int = 1) -> Any:
+    """Authorities of different roots have different names, so that nobody takes one for the other."""
+    subject = {"common_name": common_name, "organization": "Groundwork"}
+    return subject if number == 1 else {**subject, "serial_number": str(number)}

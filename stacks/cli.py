@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from components.core.problems import ConfigError
     from stacks.export.files import File
     from stacks.places import Place
@@ -88,6 +90,17 @@ def endpoints(stack: Stack) -> None:
     _show_endpoints(_pulumi(stack), _place(stack))
 
 
+@app.command()
+def matrix(
+    stack: Annotated[str | None, typer.Argument(help="Environment whose versions are shown beside it")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
+) -> None:
+    """Show which versions are supported and until when, what goes together, and what the environment runs."""
+    from stacks.matrix import show_matrix
+
+    show_matrix(stack or "", _config(stack) if stack else {}, _console(), as_json=as_json)
+
+
 @export.command("compose")
 def export_compose(stack: Stack, out: Out = None) -> None:
     """Write what is deployed on Docker as a compose file."""
@@ -149,6 +162,12 @@ def _environments() -> list[str]:
 
 def _settings(stack: str) -> dict[str, Any]:
     """What the environment's file says of the environment as a whole, unvalidated."""
+    environment = _config(stack).get("groundwork:environment")
+    return environment if isinstance(environment, dict) else {}
+
+
+def _config(stack: str) -> dict[str, Any]:
+    """What the environment's file says, unvalidated."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -159,8 +178,8 @@ def _settings(stack: str) -> dict[str, Any]:
         content = YAML(typ="safe").load(path)
     except YAMLError as error:
         raise _mistake(path.name, f"no valid YAML: {error}") from None
-    environment = content.get("config", {}).get("groundwork:environment") if isinstance(content, dict) else None
-    return environment if isinstance(environment, dict) else {}
+    config = content.get("config") if isinstance(content, dict) else None
+    return config if isinstance(config, dict) else {}
 
 
 def _place(stack: str) -> Place:
@@ -177,7 +196,6 @@ def _repair(pulumi: Pulumi, place: Place, fresh: bool) -> None:
 
 
 def _show_endpoints(pulumi: Pulumi, place: Place) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("service", "endpoint", "TLS", "from", title=f"Endpoints of {pulumi.stack}")
@@ -185,12 +203,19 @@ def _show_endpoints(pulumi: Pulumi, place: Place) -> None:
     for endpoint in found:
         origin = "outside" if endpoint["external"] else "inside the environment"
         table.add_row(endpoint["service"], endpoint["url"], endpoint["tls"], origin)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = _console()
     console.print(table)
     for hint in place.hints(found):
         console.print(hint, soft_wrap=True, highlight=False)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    return console
 
 
 if __name__ == "__main__":

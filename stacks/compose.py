@@ -33,12 +33,20 @@ class Platform:
         return [{**vars(e), "url": e.url} for e in sorted(found, key=lambda e: (not e.external, e.service, e.port))]
 
 
-def compose(environment: Environment, target: Target) -> Platform:
-    """Create every component on `target`."""
+def compose(environment: Environment, target: Target, reshaped: frozenset[str] = frozenset()) -> Platform:
+    """Create every component on `target`. `reshaped`: services that are deployed in another shape."""
     services = environment.services
-    registry = environment.images.registry
     site = Site(
-        environment.name, environment.placement, target.names, consumers(services), registry, environment.generation
+        environment.name,
+        environment.placement,
+        target.names,
+        consumers(services),
+        environment.images.registry,
+        environment.generation,
+        environment.certificates.roots,
+        environment.certificates.issuing,
+        environment.place,
+        reshaped,
     )
     issuer = Pki("pki", site, environment.certificates, environment.owner)
     components: dict[str, Component] = {}
@@ -46,10 +54,13 @@ def compose(environment: Environment, target: Target) -> Platform:
         bindings = {used: components[used].bind(name) for used in spec.edges}
         context = Context(site, target.following(spec.edges), issuer, bindings)
         components[name] = _create(name, spec, context)
+    issuer.finish(target.made)
     return Platform(environment, issuer, components)
 
 
 def _create(name: str, spec: Any, context: Context) -> Component:
     constructor: Any = component_of(spec.kind)
-    component: Component = constructor(name, spec, context, opts=pulumi.ResourceOptions())
+    grows = name in context.site.reshaped and constructor.kept(spec).growing
+    hooks = context.target.growth() if grows else None
+    component: Component = constructor(name, spec, context, opts=pulumi.ResourceOptions(hooks=hooks))
     return component

@@ -17,6 +17,7 @@ from stacks.environment import Environment, EnvironmentSpec, place_problems
 from stacks.graph import SERVICES, deploy_order, edge_problems
 from stacks.names import environment_name_problems, name_collisions, service_name_problems
 from stacks.profiles import PROFILES
+from stacks.versions import version_problems
 
 ENVIRONMENT = "groundwork:environment"
 _FIELDS = "profile, cluster, placement and owner"
@@ -47,6 +48,7 @@ def parse(name: str, environment: Any, services: Any) -> Environment:
     problems += wrong
     problems += edge_problems(specs, {str(service): raw for service, raw in written.items()})
     problems += name_collisions(specs)
+    problems += version_problems(specs)
     if base:
         problems += _placement_problems(base, specs)
     if problems or not base:

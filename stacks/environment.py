@@ -1,5 +1,6 @@
 """An environment as frozen data: where it goes, what runs in it and who answers for it. Holds no Output."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -97,8 +98,26 @@ class EnvironmentSpec(Spec):
     certificates: CertificatePolicy = CertificatePolicy()
     """How long certificates live."""
     generation: int = Field(default=1, ge=1)
-    """Generation of all keys, certificates and passwords, the authority's included. Once it is another one, the next
-    `up` makes them all anew and has the old ones refused. Default 1."""
+    """Generation of all keys, certificates and passwords but the roots'. Once it is another one, the next `up` makes
+    them all anew, and old passwords are refused. Old certificates are once their root is. Default 1."""
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Where its data lies, by the fields that say so. Data stays behind where one of them changes."""
+        if self.target == "docker":
+            engine = self.docker.host if isinstance(self.docker, EngineSpec) else "auto"
+            return {"target": "docker", "docker": engine, "placement.region": self.placement.region}
+        if not isinstance(self.cluster, ClusterSpec):
+            return {"target": "kubernetes", "cluster": str(self.cluster), "placement.region": self.placement.region}
+        parameters = json.dumps(self.cluster.storage_parameters, sort_keys=True)
+        return {
+            "target": "kubernetes",
+            "cluster": self.cluster.context,
+            "placement.region": self.placement.region,
+            "cluster.storage_class": self.cluster.storage_class,
+            "cluster.provisioner": self.cluster.provisioner,
+            "cluster.storage_parameters": parameters,
+        }
 
     @field_validator("cluster", mode="before")
     @classmethod

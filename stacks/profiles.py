@@ -5,20 +5,29 @@ from typing import Any
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "dev": {
         "app": {"replicas": 1},
+        "kafka": {"replicas": 1, "storage": "2Gi", "resources": {"cpu": "250m", "memory": "768Mi"}},
+        "nats": {"replicas": 1, "storage": "1Gi"},
         "nginx": {"replicas": 1},
         "postgres": {"replicas": 1, "storage": "1Gi"},
+        "rabbitmq": {"replicas": 1, "storage": "2Gi", "resources": {"cpu": "250m", "memory": "512Mi"}},
         "redis": {"replicas": 1},
     },
     "local": {
         "app": {"replicas": 1},
+        "kafka": {"replicas": 1, "storage": "2Gi", "resources": {"cpu": "250m", "memory": "768Mi"}},
+        "nats": {"replicas": 1, "storage": "1Gi"},
         "nginx": {"replicas": 1},
         "postgres": {"replicas": 1, "storage": "1Gi", "resources": {"cpu": "250m", "memory": "512Mi"}},
+        "rabbitmq": {"replicas": 1, "storage": "2Gi", "resources": {"cpu": "250m", "memory": "512Mi"}},
         "redis": {"replicas": 1},
     },
     "prod": {
         "app": {"replicas": 3, "resources": {"cpu": "250m", "memory": "256Mi"}},
+        "kafka": {"replicas": 3, "storage": "100Gi", "resources": {"cpu": "1", "memory": "4Gi"}},
+        "nats": {"replicas": 3, "storage": "20Gi", "resources": {"cpu": "500m", "memory": "1Gi"}},
         "nginx": {"replicas": 3, "resources": {"cpu": "250m", "memory": "256Mi"}},
         "postgres": {"replicas": 3, "storage": "50Gi", "resources": {"cpu": "2", "memory": "4Gi"}},
+        "rabbitmq": {"replicas": 3, "storage": "50Gi", "resources": {"cpu": "1", "memory": "2Gi"}},
         "redis": {"replicas": 3, "resources": {"cpu": "250m", "memory": "1Gi"}},
     },
 }

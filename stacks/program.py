@@ -7,8 +7,10 @@ from contextlib import contextmanager
 import pulumi
 
 from components.core.problems import ConfigError
+from stacks.changes import refuse_unsafe
 from stacks.compose import Platform, compose
 from stacks.config import load
+from stacks.previous import INVENTORY
 from stacks.targets import target_of
 
 _REPORTED = 32
@@ -19,8 +21,9 @@ def run() -> None:
     """Deploy the environment of the current stack."""
     try:
         environment = load()
+        reshaped = refuse_unsafe(environment)
         with _shallow_stacks():
-            platform = compose(environment, target_of(environment))
+            platform = compose(environment, target_of(environment), reshaped)
     except ConfigError as error:
         pulumi.log.error(f"the configuration of {pulumi.get_stack()} has errors, nothing was changed:\n{error}")
         raise SystemExit(_REPORTED) from None
@@ -30,7 +33,7 @@ def run() -> None:
 def export(platform: Platform) -> None:
     """Publish what others need as stack outputs: no secret among them."""
     pulumi.export("endpoints", platform.endpoints())
-    pulumi.export("inventory", platform.inventory())
+    pulumi.export(INVENTORY, platform.inventory())
     pulumi.export("ca", platform.issuer.ca)
 
 

@@ -6,14 +6,21 @@ Reads kubeconfig files and dials once. Changes nothing.
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pulumi
+
+from components.core.compatibility import load_matrix
 from components.core.problems import ConfigError, Problem
 from components.core.target import Target
+from stacks import servers
 from stacks.config import ENVIRONMENT
 from stacks.environment import ClusterSpec, EngineSpec, Environment
+from stacks.versions import ended, operators_of, platform_texts
 
 if TYPE_CHECKING:
     from components.targets.kubernetes import Cluster
@@ -35,6 +42,8 @@ def target_of(environment: Environment) -> Target:
 
     cluster = cluster_of(environment)
     _dial(cluster, _START.get(str(environment.cluster), ""))
+    if isinstance(environment.cluster, ClusterSpec):
+        _check_cluster(environment, cluster)
     return Kubernetes(environment.name, environment.placement, environment.owner, environment.data_class.value, cluster)
 
 
@@ -64,6 +73,7 @@ def _docker(environment: Environment) -> Target:
             reason = error.strerror or str(error)
             text = f"{host} given; no engine answers ({reason}); start Docker, or: python3 -m toolchain docker start"
             raise ConfigError([Problem(f"{ENVIRONMENT}.docker", text)]) from None
+        _check_engine(environment, host, servers.engine_version(path))
     return Docker(environment.name, host, environment.images.registry)
 
 
@@ -101,6 +111,39 @@ def cluster_of(environment: Environment) -> Cluster:
         simulated=True,
         provisioner=_EMBEDDED_PROVISIONER,
     )
+
+
+def _check_cluster(environment: Environment, cluster: Cluster) -> None:
+    """Refuse a cluster in a version that does not go with what is to run there, or whose operators don't.
+
+    Asked of one's own: those of the toolchain are of the version that is tested."""
+    version = servers.cluster_version(cluster)
+    if not version:
+        pulumi.log.warn(f"{cluster.context} does not tell its version, so nobody knows whether it is supported")
+        return
+    if warning := ended("kubernetes", version, date.today()):
+        pulumi.log.warn(f"{cluster.context}: {warning}")
+    texts = [f"its Kubernetes is {version}; {t}" for t in platform_texts("kubernetes", version, environment.services)]
+    texts += _unfit_operators(environment, cluster)
+    if texts:
+        fix = "upgrade it, or name another cluster"
+        raise ConfigError([Problem(f"{_CLUSTER}.context", f"{cluster.context} given; {t}; {fix}") for t in texts])
+
+
+def _unfit_operators(environment: Environment, cluster: Cluster) -> Iterator[str]:
+    for system in operators_of(environment.services):
+        row = load_matrix().systems[system]
+        version = servers.operator_version(cluster, row.deployment)
+        if reason := row.unsupported(version):
+            yield f"its {row.title} is {version}; {reason}; allowed: {row.supported}"
+
+
+def _check_engine(environment: Environment, host: str, version: str) -> None:
+    texts = platform_texts("docker", version, environment.services)
+    fix = "upgrade it, or name another engine"
+    if texts:
+        problems = [f"{host} given; its Docker Engine is {version}; {text}; {fix}" for text in texts]
+        raise ConfigError([Problem(f"{ENVIRONMENT}.docker", text) for text in problems])
 
 
 def _dial(cluster: Cluster, start: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import pulumi
 
 from components.core.bindings import Binding, Endpoint, Issuer
+from components.core.catalogue import CATALOGUE, release_of
+from components.core.changes import Kept, Refusal
 from components.core.site import Placement, Site
 from components.core.spec import ServiceSpec
 from components.core.target import Target
@@ -55,16 +57,40 @@ class Component(pulumi.ComponentResource):
         self.name = name
         self.spec = spec
         self.context = context
-        self.facts = describe(spec, context.site, listeners, version, replicas, self.stateful)
+        self.facts = describe(spec, context.site, listeners, version, replicas, self.kept(spec))
         super().__init__(self.token, name, self.facts, opts)
 
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:  # noqa: ARG003
         """Why `spec` can't run there: (field, text) pairs, as in WrongFields. Asked when the environment loads."""
+        wrong = []
         if spec.publish and target != "docker":
             text = f"{spec.publish} given; only docker offers ports of this machine; remove it and use port-forward"
-            return [("publish", text)]
+            wrong.append(("publish", text))
+        if not spec.deletion_protection and cls.kept(spec) == Kept():
+            wrong.append(("deletion_protection", "false given; the service keeps nothing to protect; remove it"))
+        return wrong
+
+    @classmethod
+    def kept(cls, spec: Any) -> Kept:
+        """What a service with this spec keeps; asked at load, and registered with its facts for the next change."""
+        storage = getattr(spec, "storage", None)
+        return Kept(cls.stateful, {"storage": storage} if storage else {})
+
+    @classmethod
+    def check_change(cls, deployed: Mapping[str, Any], spec: Any) -> list[Refusal]:  # noqa: ARG003
+        """Why a service of this kind with the facts `deployed` can't become `spec`, besides what holds for every kind.
+
+        Asked at load, for services that keep data. `deployed` was registered by an earlier release, perhaps, and may
+        lack what this one adds.
+        """
         return []
+
+    @classmethod
+    def systems(cls, spec: Any) -> dict[str, str]:
+        """Version of each server and operator that runs it, by its name in the compatibility matrix."""
+        chosen = getattr(spec, "version", None)
+        return {spec.kind: release_of(spec.kind, chosen).version} if spec.kind in CATALOGUE else {}
 
     @classmethod
     def occupies(cls, name: str, spec: Any, consumers: Sequence[str]) -> list[str]:  # noqa: ARG003
@@ -95,7 +121,7 @@ class Component(pulumi.ComponentResource):
 
 
 def describe(
-    spec: ServiceSpec, site: Site, listeners: Sequence[Listener], version: str, replicas: int, stateful: bool
+    spec: ServiceSpec, site: Site, listeners: Sequence[Listener], version: str, replicas: int, kept: Kept
 ) -> dict[str, Any]:
     """The facts of a service as plain data: what policies judge and the inventory lists."""
     placement = site.placement
@@ -104,7 +130,7 @@ def describe(
             mode="json",
             include={
                 "kind", "owner", "purpose", "data_class", "lifecycle", "constraints", "rationale", "review_date",
-                "runbook", "adr",
+                "runbook", "adr", "deletion_protection",
             },
         ),
         "uses": list(spec.edges),
@@ -112,8 +138,12 @@ def describe(
         "region": placement.region,
         "zones": placement.zones,
         "residency": list(placement.allowed_regions),
+        "place": dict(site.place),
+        "roots": list(site.roots),
+        "issuer": site.issuer,
         "version": version,
         "replicas": replicas,
-        "stateful": stateful,
+        "stateful": kept.durable,
+        "growing": dict(kept.growing),
         "listeners": [listener.facts() for listener in listeners],
     }  # fmt: skip

@@ -118,7 +118,7 @@ def listed(names: Iterable[str]) -> str:
     """Names as a sentence lists them, not more than one can take in."""
     found = list(names)
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return (", ".join(found[:_LISTED]) or "none") + more
+    return (", ".join(map(shown, found[:_LISTED])) or "none") + more
 
 
 def closest(given: object, options: Iterable[str]) -> str:

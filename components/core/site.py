@@ -4,7 +4,7 @@ A plan may read nothing else about the world.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydantic import Field, model_validator
@@ -79,7 +79,15 @@ class Site:
     registry: str = ""
     """Mirror that every image is had from. Empty: each from its own registry."""
     generation: int = 1
-    """Of all keys and passwords: those of another one are made anew."""
+    """Of all keys and passwords but the roots': those of another one are made anew."""
+    roots: tuple[int, ...] = (1,)
+    """Numbers of the roots that everybody trusts."""
+    issuer: int = 1
+    """Number of the root that certificates lead to."""
+    place: Mapping[str, str] = field(default_factory=dict)
+    """Where data lies, by the environment's fields that say so: data stays behind where one of them changes."""
+    reshaped: frozenset[str] = frozenset()
+    """Services that are deployed in another shape: with other volumes, or as one instance instead of several."""
 
     def consumers_of(self, service: str) -> tuple[str, ...]:
         """Services that use this one, sorted."""

@@ -25,6 +25,15 @@ class Target(Protocol):
         """The host names this target hands out."""
         ...
 
+    @property
+    def made(self) -> list[pulumi.Resource]:
+        """Everything it has created so far."""
+        ...
+
+    def growth(self) -> pulumi.ResourceHookBinding | None:
+        """What has to be done before the component of a service changes whose volumes may grow by that."""
+        ...
+
     def following(self, services: Iterable[str]) -> Self:
         """The same target, for what must start after these services can serve."""
         ...

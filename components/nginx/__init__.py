@@ -12,7 +12,7 @@ from components.core.bindings import Endpoint
 from components.core.component import Component, Context
 from components.core.mounts import contents
 from components.core.site import Placement
-from components.nginx.plan import internal_hosts, plan_nginx
+from components.nginx.plan import internal_hosts, plan_nginx, version_of
 from components.nginx.render import PUBLISHED
 from components.nginx.spec import NginxSpec
 
@@ -58,6 +58,11 @@ class Nginx(Component):
         if target == "docker" and spec.replicas > 1:
             wrong.append(("replicas", f"{spec.replicas} given; on docker they can't share a port; set replicas: 1"))
         return wrong
+
+    @classmethod
+    def systems(cls, spec: Any) -> dict[str, str]:
+        """nginx, with brotli or without."""
+        return {"nginx": version_of(spec)}
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Its names outside, then inside."""

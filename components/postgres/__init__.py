@@ -6,6 +6,7 @@ hold for itself.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -13,9 +14,11 @@ import pulumi
 import pulumi_random as random
 
 from components.core.bindings import Binding, Certificate, Endpoint, Reach
+from components.core.catalogue import release_of
+from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
 from components.core.site import Placement
-from components.postgres.plan import PORT, PostgresPlan, plan_postgres
+from components.postgres.plan import PORT, PostgresPlan, plan_postgres, wal_size
 from components.postgres.render import scram_verifier
 from components.postgres.single import single_workload
 from components.postgres.spec import Backup, Parameters, Pooler, PostgresSpec
@@ -79,6 +82,36 @@ class Postgres(Component):
         return wrong
 
     @classmethod
+    def kept(cls, spec: Any) -> Kept:
+        """Replicated ones have a second volume."""
+        kept = super().kept(spec)
+        return replace(kept, growing={**kept.growing, "wal_storage": wal_size(spec)}) if spec.replicated else kept
+
+    @classmethod
+    def check_change(cls, deployed: Mapping[str, Any], spec: Any) -> list[Refusal]:
+        """One server and an operator's servers have volumes of their own; nobody carries the data over.
+
+        A single server has no upgrade to another major version either: it would begin an empty cluster beside the old.
+        """
+        if spec.replicated != (deployed["replicas"] > 1):
+            text = (
+                f"{spec.replicas} given, {deployed['replicas']} deployed; no data goes over from one server to several"
+            )
+            fix = "put it back, or dump the databases and restore them into a new service"
+            return [Refusal("replicas", f"{text} or back; {fix}")]
+        version = cls.systems(spec)["postgres"]
+        if not spec.replicated and _major(version) != _major(deployed["version"]):
+            text = f"{version} given, {deployed['version']} deployed; a single server can't take over its data"
+            return [Refusal("version", f'{text}; set version: "{_major(deployed["version"])}"')]
+        return []
+
+    @classmethod
+    def systems(cls, spec: Any) -> dict[str, str]:
+        """A replicated service also needs the operator and has a pooler."""
+        more = {"cloudnative-pg": "cloudnative-pg", "pgbouncer": "pgbouncer-cnpg"} if spec.replicated else {}
+        return {**super().systems(spec), **{system: release_of(row).version for system, row in more.items()}}
+
+    @classmethod
     def occupies(cls, name: str, spec: Any, consumers: Sequence[str]) -> list[str]:
         """A replicated one has a pooler, an object for each role and database, and what the operator makes of them."""
         names, roles = super().occupies(name, spec, consumers), consumers
@@ -126,6 +159,10 @@ def connection_url(service: str, settings: Mapping[str, str], password: str) -> 
     files = f"sslrootcert={folder}/ca.crt&sslcert={folder}/tls.crt&sslkey={folder}/tls.key"
     address = f"{settings['HOST']}:{settings['PORT']}/{settings['DATABASE']}"
     return f"postgresql://{settings['USER']}:{password}@{address}?sslmode={settings['SSLMODE']}&{files}"
+
+
+def _major(version: str) -> str:
+    return version.partition(".")[0]
 
 
 def _verifier(password: random.RandomPassword, role: str) -> pulumi.Output[str]:

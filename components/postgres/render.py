@@ -148,12 +148,6 @@ SELECT 'REVOKE ALL ON DATABASE "{role}" FROM PUBLIC'
 """  # noqa: S608
 
 
-def render_exporter() -> str:
-    """Web configuration of the exporter: TLS 1.3 only. Prometheus exporter-toolkit, "web-configuration"."""
-    settings = {"cert_file": f"{SECRETS}/tls.crt", "key_file": f"{SECRETS}/tls.key", "min_version": "TLS13"}
-    return "tls_server_config:\n" + "".join(f"  {key}: {value}\n" for key, value in settings.items())
-
-
 def exporter_environment() -> Mapping[str, str]:
     """The exporter enters by the socket, where its process is known: it needs no password."""
     return {"DATA_SOURCE_NAME": f"host={SOCKET} user={METRICS_ROLE} dbname=postgres"}

@@ -1,6 +1,7 @@
 """A single PostgreSQL server as a workload of three processes: the server, its roles, its metrics. Pure; any target."""
 
 from components.core.bindings import Reach
+from components.core.exporter import web_config
 from components.core.workload import Container, File, Probe, Scratch, SecretFile, Volume, Workload
 from components.postgres.plan import METRICS_PORT, PORT, PostgresPlan
 from components.postgres.render import (
@@ -14,7 +15,6 @@ from components.postgres.render import (
     exporter_arguments,
     exporter_environment,
     render_conf,
-    render_exporter,
     render_hba,
     render_ident,
     render_roles,
@@ -33,7 +33,7 @@ def single_workload(plan: PostgresPlan) -> Workload:
     """The workload; its slots are the certificate's files and `verifier-<role>` for each consumer."""
     slots = ("ca.crt", "tls.crt", "tls.key", *(f"verifier-{role}" for role in plan.roles))
     files = {
-        "exporter.yml": render_exporter(),
+        "exporter.yml": web_config(SECRETS),
         "pg_hba.conf": render_hba(plan),
         "pg_ident.conf": render_ident(),
         "postgresql.conf": render_conf(plan),

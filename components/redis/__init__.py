@@ -4,12 +4,15 @@ One plan serves every target: peers find one another by the names the target han
 cluster mode (sharding) and no plaintext port.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pulumi_random as random
 
 from components.core.bindings import Binding, Endpoint, Reach
+from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
 from components.core.site import Placement
 from components.redis import render
@@ -35,7 +38,6 @@ class Redis(Component):
         self, name: str, spec: RedisSpec, context: Context, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         plan = plan_redis(name, spec, context.site)
-        self.stateful = spec.durable
         super().__init__(
             name,
             spec,
@@ -59,6 +61,19 @@ class Redis(Component):
         if target == "docker" and spec.publish and spec.replicas > 1:
             wrong.append(("publish", f"{spec.publish} given; {spec.replicas} instances can't share a port; remove it"))
         return wrong
+
+    @classmethod
+    def kept(cls, spec: Any) -> Kept:
+        """A warm cache is on disk too, but can be filled again."""
+        return replace(super().kept(spec), durable=spec.durable)
+
+    @classmethod
+    def check_change(cls, deployed: Mapping[str, Any], spec: Any) -> list[Refusal]:
+        """A single one goes on with the data of the first instance, and the newest may be another's."""
+        if spec.replicas == 1 < deployed["replicas"]:
+            text = f"1 given, {deployed['replicas']} deployed; what their master alone has would be lost"
+            return [Refusal("replicas", f"{text}; keep at least 3")]
+        return []
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The servers, and the Sentinels where it is replicated."""

@@ -29,9 +29,13 @@ class Surroundings:
     names = NAMES
 
     def __init__(self) -> None:
+        self.made: list[pulumi.Resource] = []
         self.workloads: list[Workload] = []
         self.secrets: dict[str, pulumi.Input[str]] = {}
         self.certificates: list[tuple[str, ...]] = []
+
+    def growth(self) -> None:
+        return None
 
     def following(self, services: object) -> Surroundings:
         return self

@@ -10,8 +10,8 @@ import pytest
 from tests.support.checkout import Checkout
 from tests.support.deployed import deployed_manifests
 
-BUDGET_RESOURCES = 120
-BUDGET_BYTES = 1_000_000
+BUDGET_RESOURCES = 200
+BUDGET_BYTES = 2_000_000
 REGION = "topology.kubernetes.io/region"
 ZONE = "topology.kubernetes.io/zone"
 

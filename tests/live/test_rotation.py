@@ -1,18 +1,23 @@
-"""One `up` makes every key, certificate and password anew: the old ones are refused, and nothing written is lost."""
+"""Every key, certificate and password is made anew, the root last of all: nobody meets a certificate that they don't
+trust meanwhile, the old ones are refused in the end, and nothing written is lost.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 import redis
+from ruamel.yaml import YAML
 
 from tests.live import clients
 from tests.live.consumer import Consumer
@@ -22,6 +27,8 @@ from tests.live.writers import Tally, Writing
 from tests.live.written import Cache, DemoStore, Gateway, Postgres, Queue, prepare, stored
 
 Changes = dict[str, str | None]
+Refusals = dict[tuple[str, str], list[str]]
+"""Why each listener of a service refuses each kind of what is old; empty where it accepts."""
 STORES = {"postgres": Postgres, "cache": Cache, "queue": Queue}
 LISTENERS: dict[str, list[Changes]] = {
     "postgres": [{}],
@@ -29,6 +36,12 @@ LISTENERS: dict[str, list[Changes]] = {
     "queue": [{"HOST": f"queue-{n}", "PORT": port, "SENTINELS": None} for n in range(3) for port in ("6379", "26379")],
 }
 """Changes to an app's settings by which it asks each server of a service, Sentinels too."""
+STEPS: tuple[dict[str, Any], ...] = (
+    {"certificates": {"roots": [1, 2]}},
+    {"certificates": {"roots": [1, 2], "issuer": 2}, "generation": 2},
+    {"certificates": {"roots": [2]}, "generation": 2},
+)
+"""Settings of the environment, an `up` after each: both roots are trusted, the other one issues, the first one goes."""
 OLD = {
     "password": (("PASSWORD",), "password authentication failed|invalid username-password pair"),
     "certificate": (("CERT", "KEY"), "alert unknown ca"),
@@ -49,6 +62,8 @@ class Rotation:
     """Every file that the app received, and `ca.crt` of clients outside."""
     files: dict[str, bytes]
     passwords: dict[str, str]
+    refusals: list[Refusals]
+    """After each step but the last."""
     tallies: dict[str, Tally]
     there: dict[str, set[str]]
     """By service, what was stored afterwards."""
@@ -56,30 +71,30 @@ class Rotation:
 
 @pytest.fixture(scope="module")
 def rotation(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Rotation:
-    """The environment brought to its next generation under load."""
+    """The environment brought to its next generation and its next root under load."""
     folder = tmp_path_factory.mktemp("old")
     app = live.process(*APP)
     shutil.copytree(app.root / "run/groundwork", folder, dirs_exist_ok=True)
     shutil.copy(live.ca_file, folder / "ca.crt")
     files, passwords = secret_files(live), live.secrets()
     with Consumer(app.pid) as inside:
-        for service, store in STORES.items():
+        for store in STORES.values():
             inside.call(prepare, store)
-            for listener in LISTENERS[service]:
-                for part in OLD:
-                    assert not inside.call(login, service, listener | old(folder, service, part)), (
-                        "not even now accepted"
-                    )
+    assert not any(map(any, refused(live, folder).values())), "not even now accepted"
+    refusals = []
     with ExitStack() as stack:
         writing = {name: stack.enter_context(Writing(place(live), store, 1)) for name, store in STORES.items()}
         writing["gateway"] = stack.enter_context(Writing(None, Gateway(HOST, live.port, None), 1))
-        live.checkout.edit(f"Pulumi.{live.name}.yaml", "    owner:", "    generation: 2\n    owner:")
-        live.up()
+        for step in STEPS:
+            configure(live, step)
+            live.up()
+            if step is not STEPS[-1]:
+                refusals.append(refused(live, folder))
         for writers in writing.values():
             writers.await_more(20)
     with Consumer(live.process(*APP).pid) as inside:
         there = {name: inside.call(stored, store) for name, store in [*STORES.items(), ("gateway", DemoStore)]}
-    return Rotation(folder, files, passwords, {name: w.tally for name, w in writing.items()}, there)
+    return Rotation(folder, files, passwords, refusals, {name: w.tally for name, w in writing.items()}, there)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +112,19 @@ def test_the_service_is_back(rotation: Rotation, service: str, record_property: 
     else:
         record_property("note", tally.figure(there))
         assert tally.lost(there) == 0
+
+
+@pytest.mark.parametrize("service", STORES)
+def test_certificates_of_both_roots_are_accepted_meanwhile(rotation: Rotation, service: str) -> None:
+    trusted, issued = rotation.refusals
+    assert not any(any(trusted[service, part]) for part in OLD)
+    assert not any(issued[service, "certificate"])
+
+
+@pytest.mark.parametrize("service", [*STORES, "gateway"])
+def test_no_writer_met_a_certificate_that_it_does_not_trust(rotation: Rotation, service: str) -> None:
+    met = [said for said in rotation.tallies[service].failed if re.search("certificate verify failed|unknown ca", said)]
+    assert not met
 
 
 @pytest.mark.parametrize("part", OLD)
@@ -144,6 +172,26 @@ def login(service: str, changes: Changes) -> str:
     except (psycopg.Error, redis.RedisError) as error:
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def refused(live: Live, folder: Path) -> Refusals:
+    """What becomes of each thing that is old."""
+    with Consumer(live.process(*APP).pid) as inside:
+        return {
+            (service, part): [
+                inside.call(login, service, listener | old(folder, service, part)) for listener in LISTENERS[service]
+            ]
+            for service in STORES
+            for part in OLD
+        }
+
+
+def configure(live: Live, settings: dict[str, Any]) -> None:
+    """Give the environment these settings besides those that it has."""
+    path = live.checkout.root / f"Pulumi.{live.name}.yaml"
+    content: dict[str, Any] = YAML(typ="safe").load(path)
+    content["config"]["groundwork:environment"] |= settings
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def old(folder: Path, service: str, part: str) -> Changes:

@@ -35,10 +35,14 @@ class Docker:
         self.naming = Naming(environment)
         sandbox = CATALOGUE["sandbox"].reference
         self.sandbox_image = f"{registry}/{sandbox}" if registry else sandbox
+        self.made: list[pulumi.Resource] = []
         self._provider = docker.Provider("docker", host=host)
         self._networks: dict[str, DockerObject] = {}
         self._serving: dict[str, list[pulumi.Resource]] = {}
         self._after: tuple[pulumi.Resource, ...] = ()
+
+    def growth(self) -> None:
+        """Nothing: volumes have no size here."""
 
     def following(self, services: Iterable[str]) -> Self:
         """The same target, for what must start after these services can serve."""
@@ -86,7 +90,9 @@ class Docker:
             # The provider reports a changed health check as done without changing it.
             replace_on_changes=["healthcheck"] if "healthcheck" in properties else None,
         )
-        return DockerObject(kind, name, properties, options)
+        resource = DockerObject(kind, name, properties, options)
+        self.made.append(resource)
+        return resource
 
 
 class _Instance:

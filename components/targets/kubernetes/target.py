@@ -21,6 +21,7 @@ from components.targets.kubernetes.labels import DOMAIN, Manifest, environment_l
 from components.targets.kubernetes.manifests import SECRET_HASH, render_workload
 from components.targets.kubernetes.network import deny_all
 from components.targets.kubernetes.placement import volume_topology
+from components.targets.kubernetes.volumes import Volumes
 
 
 class KubernetesNames:
@@ -58,6 +59,8 @@ class Kubernetes:
         self.cluster = cluster
         self.names: Names = KubernetesNames(self.namespace)
         self.storage_class = cluster.storage_class or self.namespace
+        self.made: list[pulumi.Resource] = []
+        self._volumes = Volumes(cluster, self.namespace)
         self._labels = environment_labels(environment, owner, data_class)
         self._provider = _provider(cluster)
         self._namespace = self._create_namespace()
@@ -79,12 +82,18 @@ class Kubernetes:
             manifests["secret"]["data"] = {slot: value.apply(_encoded) for slot, value in content.items()}
             if workload.restart_on_secrets:
                 _annotate_pods(manifests["set"], SECRET_HASH, _digest(content))
+        if workload.stateful:
+            self._volumes.declare(parent, workload, manifests["set"])
         # The autoscaler owns the size once it has changed it; an update must not set it back.
         leave = ["spec.replicas"] if workload.autoscale else []
         return [
             self.create(parent, f"{workload.name}-{role}", manifest, leave if role == "set" else [])
             for role, manifest in manifests.items()
         ]
+
+    def growth(self) -> pulumi.ResourceHookBinding:
+        """Volumes that grow are given their new size, and their set is deleted without its pods."""
+        return pulumi.ResourceHookBinding(before_update=[self._volumes.grow])
 
     def following(self, services: Iterable[str]) -> Self:
         """The same target, for what must start after these services can serve."""
@@ -117,6 +126,7 @@ class Kubernetes:
             # Its pods are waited for already; the provider would only let ten seconds pass.
             manifest = _annotated(manifest, "pulumi.com/skipAwait", "true")
         resource = KubernetesObject(name, manifest, options)
+        self.made.append(resource)
         if serves:
             self._serving.setdefault(parent.name, []).append(resource)
         return resource
