@@ -1,0 +1,169 @@
+"""The component: what it declares, what it hands to consumers, and what it may not become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.core.bindings import Certificate
+from components.core.component import Context
+from components.core.site import Site
+from components.core.target import Target
+from components.core.workload import Workload
+from components.nats import Nats, NatsSpec
+from components.nats.access import certificate_name
+from stacks.config import parse
+from tests.support.nats import NAMES, ORDERS, PLACEMENT, spec_of
+from tests.support.recording import Recorded, record, run
+
+Checks = Callable[[Nats, "Surroundings"], None]
+SERVICES: dict[str, Any] = {
+    "bus": {"kind": "nats", "streams": [ORDERS]},
+    "api": {"kind": "app", "image": "registry.example/api:1.4.2", "uses": ["bus"]},
+}
+CLUSTER = {
+    "profile": "dev",
+    "cluster": "embedded",
+    "placement": {"region": "eu-central-1", "zones": 3, "residency": ["eu-central-1"]},
+    "owner": "team-data",
+}
+
+
+class Surroundings:
+    """A target and an issuer that keep what they are asked for."""
+
+    kind = "kubernetes"
+    names = NAMES
+
+    def __init__(self) -> None:
+        self.made: list[pulumi.Resource] = []
+        self.workloads: list[Workload] = []
+        self.secrets: dict[str, pulumi.Input[str]] = {}
+        self.certificates: list[tuple[str, ...]] = []
+
+    def growth(self) -> None:
+        return None
+
+    def following(self, services: object) -> Surroundings:
+        return self
+
+    def realise(self, parent: Any, workload: Workload, secrets: Any) -> list[pulumi.Resource]:
+        self.workloads.append(workload)
+        self.secrets = dict(secrets)
+        return []
+
+    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
+        self.certificates.append((service, *hosts))
+        return self._certificate(service)
+
+    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
+        self.certificates.append((consumer, service))
+        return self._certificate(f"{consumer}-{service}")
+
+    def _certificate(self, name: str) -> Certificate:
+        return Certificate(*(pulumi.Output.secret(f"({part} {name})") for part in ("ca", "chain", "key")))
+
+
+def declare(spec: NatsSpec, check: Checks, *consumers: str) -> list[Recorded]:
+    """Declare a NATS named `bus` and check it while outputs can still be read."""
+
+    def program() -> None:
+        around = Surroundings()
+        target: Target = around
+        context = Context(Site("test", PLACEMENT, NAMES, {"bus": consumers}), target, around)
+        check(Nats("bus", spec, context), around)
+
+    return run(program)
+
+
+def test_a_consumer_gets_where_to_connect_and_a_certificate_and_no_password() -> None:
+    def check(bus: Nats, around: Surroundings) -> None:
+        binding = bus.bind("api")
+        peers = [f"tls://bus-{index}.bus-peers.groundwork-test.svc:4222" for index in range(3)]
+        assert dict(binding.settings) == {
+            "HOST": "bus.groundwork-test.svc",
+            "PORT": "4222",
+            "URL": "tls://bus.groundwork-test.svc:4222",
+            "SERVERS": ",".join(peers),
+            "TLS": "mutual",
+            "TLS_FIRST": "true",
+            "INBOX_PREFIX": "_INBOX_api",
+        }
+        assert set(binding.files) == {"ca.crt", "tls.crt", "tls.key"}
+        assert binding.reach[0].ports == (4222,)
+        assert [endpoint.url for endpoint in bus.endpoints()] == ["tls://bus.groundwork-test.svc:4222"]
+
+    recorded = declare(spec_of(replicas=3), check, "api")
+    assert not [r for r in recorded if r.type.startswith("random:")]
+
+
+def test_binding_twice_makes_nothing_twice() -> None:
+    def check(bus: Nats, around: Surroundings) -> None:
+        assert bus.bind("api") is bus.bind("api")
+        assert around.certificates.count(("api", "bus")) == 1
+        with pytest.raises(KeyError):
+            bus.bind("stranger")
+
+    declare(spec_of(), check, "api")
+
+
+def test_every_slot_has_content() -> None:
+    def check(bus: Nats, around: Surroundings) -> None:
+        (workload,) = around.workloads
+        assert set(workload.slots) == set(around.secrets)
+        assert "(key bus" not in repr(workload)
+
+    declare(spec_of(replicas=3), check, "api")
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "docker"])
+def test_users_are_the_subjects_of_the_certificates_that_are_issued(target: str) -> None:
+    docker = {**CLUSTER, "profile": "local", "target": "docker"}
+    docker.pop("cluster")
+    _, recorded = record(parse("test", CLUSTER if target == "kubernetes" else docker, SERVICES))
+    requests = {r.name: r.inputs["subject"] for r in recorded if r.type == "tls:index/certRequest:CertRequest"}
+    for name, host in (("bus-client-api-request", "api"), ("bus-server-request", requests["bus-server-request"])):
+        subject = requests[name]
+        common = host if isinstance(host, str) else host["commonName"]
+        assert set(subject) == {"commonName", "organization"}
+        assert certificate_name(common) == f"CN={subject['commonName']},O={subject['organization']}"
+
+
+def test_its_facts_say_what_it_is() -> None:
+    recorded = declare(spec_of(replicas=3), lambda bus, around: None)
+    facts = next(r.inputs for r in recorded if r.type == "groundwork:messaging:Nats")
+    assert (facts["replicas"], facts["stateful"], facts["kind"]) == (3, True, "nats")
+    assert {listener["name"]: listener["tls"] for listener in facts["listeners"]} == {
+        "nats": "mutual",
+        "cluster": "mutual",
+        "monitor": "server",
+        "metrics": "server",
+    }
+
+
+def test_instances_do_not_share_a_port_of_this_machine() -> None:
+    spec = spec_of(replicas=3, publish=4222)
+    assert Nats.check(spec, "docker", PLACEMENT) == [
+        ("publish", "4222 given; 3 instances can't share a port; remove it")
+    ]
+    assert Nats.check(spec_of(publish=4222), "docker", PLACEMENT) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (1, 3, "a cluster deletes the streams of a server that was alone"),
+        (3, 1, "those left could lack messages and a majority; keep 3"),
+        (5, 3, "those left could lack messages and a majority; keep 5"),
+        (3, 5, ""),
+        (3, 3, ""),
+        (1, 1, ""),
+    ],
+)
+def test_a_change_that_would_lose_streams_is_refused(before: int, after: int, words: str) -> None:
+    found = Nats.check_change({"replicas": before}, spec_of(replicas=after))
+    assert bool(found) == bool(words)
+    assert all(words in refusal.text and refusal.final for refusal in found)
