@@ -1,0 +1,177 @@
+"""The component: what it declares, what it hands to consumers, and what it may not become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.core.bindings import Certificate
+from components.core.component import Context
+from components.core.site import Placement, Site
+from components.core.target import Target
+from components.core.workload import Workload
+from components.kafka import Kafka, KafkaSpec
+from tests.support.kafka import NAMES, ORDERS, PLACEMENT, PRICES, spec_of
+from tests.support.recording import Recorded, run
+
+Checks = Callable[[Kafka, "Surroundings"], None]
+HOST = "log.groundwork-test.svc"
+PEERS = [f"log-{index}.log-peers.groundwork-test.svc" for index in range(3)]
+
+
+class Surroundings:
+    """A target and an issuer that keep what they are asked for."""
+
+    kind = "kubernetes"
+    names = NAMES
+
+    def __init__(self) -> None:
+        self.made: list[pulumi.Resource] = []
+        self.workloads: list[Workload] = []
+        self.secrets: dict[str, pulumi.Input[str]] = {}
+        self.certificates: list[tuple[str, ...]] = []
+
+    def growth(self) -> None:
+        return None
+
+    def following(self, services: object) -> Surroundings:
+        return self
+
+    def realise(self, parent: Any, workload: Workload, secrets: Any) -> list[pulumi.Resource]:
+        self.workloads.append(workload)
+        self.secrets = dict(secrets)
+        return []
+
+    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
+        self.certificates.append((service, *hosts))
+        return self._certificate(service)
+
+    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
+        self.certificates.append((consumer, service))
+        return self._certificate(f"{consumer}-{service}")
+
+    def _certificate(self, name: str) -> Certificate:
+        return Certificate(*(pulumi.Output.secret(f"({part} {name})") for part in ("ca", "chain", "key")))
+
+
+def declare(spec: KafkaSpec, check: Checks, *consumers: str) -> list[Recorded]:
+    """Declare a Kafka named `log` and check it while outputs can still be read."""
+
+    def program() -> None:
+        around = Surroundings()
+        target: Target = around
+        context = Context(Site("test", PLACEMENT, NAMES, {"log": consumers}), target, around)
+        check(Kafka("log", spec, context), around)
+
+    return run(program)
+
+
+def reads(value: pulumi.Input[Any], expected: object) -> None:
+    """Check the value of an output; a failure fails the test."""
+
+    def check(found: Any) -> None:
+        assert found == expected
+
+    output = pulumi.Output.from_input(value)
+    pulumi.export(f"checked-{id(output)}", output.apply(check))
+
+
+async def secrecy(slot: str, content: pulumi.Input[str]) -> str:
+    return f"{slot} is secret: {await pulumi.Output.from_input(content).is_secret()}"
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_every_slot_has_content_and_that_content_is_secret(replicas: int) -> None:
+    def check(log: Kafka, around: Surroundings) -> None:
+        (workload,) = around.workloads
+        assert set(workload.slots) == set(around.secrets)
+        for slot in workload.slots:
+            reads(secrecy(slot, around.secrets[slot]), f"{slot} is secret: True")
+        assert "(key log" not in repr(workload)
+
+    declare(spec_of(replicas=replicas), check, "api")
+
+
+def test_the_servers_store_is_their_chain_and_their_key() -> None:
+    def check(log: Kafka, around: Surroundings) -> None:
+        reads(around.secrets["keystore.pem"], "(chain log)(key log)")
+        assert around.certificates == [("log", HOST, "log", *PEERS, "localhost")]
+
+    declare(spec_of(replicas=3), check, "api")
+
+
+def test_a_consumer_gets_what_clients_of_any_language_need() -> None:
+    def check(log: Kafka, around: Surroundings) -> None:
+        binding = log.bind("api")
+        assert dict(binding.settings) == {
+            "HOST": HOST,
+            "PORT": "9093",
+            "BOOTSTRAP_SERVERS": ",".join(f"{peer}:9093" for peer in PEERS),
+            "SECURITY_PROTOCOL": "SSL",
+            "TLS": "mutual",
+            "GROUP_PREFIX": "api.",
+        }
+        assert set(binding.files) == {"ca.crt", "tls.crt", "tls.key", "keystore.pem"}
+        reads(binding.files["keystore.pem"], "(chain api-log)(key api-log)")
+        reads(secrecy("store", binding.files["keystore.pem"]), "store is secret: True")
+        assert [(reach.service, reach.ports) for reach in binding.reach] == [("log", (9093,))]
+        assert [endpoint.url for endpoint in log.endpoints()] == [f"kafka://{HOST}:9093"]
+
+    declare(spec_of(replicas=3), check, "api")
+
+
+def test_binding_twice_makes_nothing_twice() -> None:
+    def check(log: Kafka, around: Surroundings) -> None:
+        assert log.bind("api") is log.bind("api")
+        assert around.certificates.count(("api", "log")) == 1
+        with pytest.raises(KeyError):
+            log.bind("stranger")
+
+    declare(spec_of(), check, "api")
+
+
+def test_its_facts_say_what_it_is_and_what_only_grows() -> None:
+    recorded = declare(spec_of(ORDERS, PRICES, replicas=3), lambda log, around: None, "api", "worker")
+    facts = next(r.inputs for r in recorded if r.type == "groundwork:messaging:Kafka")
+    assert (facts["replicas"], facts["stateful"], facts["kind"]) == (3, True, "kafka")
+    assert facts["growing"] == {
+        "storage": "10Gi",
+        "replicas": 3,
+        "topics.orders.created.partitions": 6,
+        "topics.prices.partitions": 3,
+    }
+    assert {listener["name"]: listener["tls"] for listener in facts["listeners"]} == {
+        "kafka": "mutual",
+        "peers": "mutual",
+        "controller": "mutual",
+        "metrics": "server",
+    }
+
+
+@pytest.mark.parametrize(
+    ("deployed", "replicas", "refused"), [(1, 3, True), (1, 1, False), (3, 3, False), (3, 5, False)]
+)
+def test_one_server_does_not_become_several(deployed: int, replicas: int, refused: bool) -> None:
+    found = Kafka.check_change({"replicas": deployed}, spec_of(replicas=replicas))
+    assert [(one.field, one.final) for one in found] == ([("replicas", True)] if refused else [])
+    if refused:
+        assert found[0].text == (
+            "3 given, 1 deployed; two empty servers would outvote the one that has the data; set 1, or give the new "
+            "service a name of its own"
+        )
+
+
+@pytest.mark.parametrize(("replicas", "zones", "refused"), [(3, 3, False), (4, 3, True), (9, 2, True), (9, 1, False)])
+def test_copies_do_not_share_a_zone_unseen(replicas: int, zones: int, refused: bool) -> None:
+    placement = Placement(region="eu-central-1", zones=zones)
+    found = Kafka.check(spec_of(replicas=replicas), "kubernetes", placement)
+    assert [field for field, _ in found] == (["replicas"] if refused else [])
+
+
+@pytest.mark.parametrize("target", ["docker", "kubernetes"])
+def test_no_port_of_this_machine_leads_to_it(target: str) -> None:
+    found = Kafka.check(spec_of(publish=9093), target, PLACEMENT)
+    assert [field for field, _ in found] == ["publish"]
