@@ -10,8 +10,11 @@ __all__ = ["KINDS", "component_of"]
 
 KINDS = {
     "app": "components.app:App",
+    "kafka": "components.kafka:Kafka",
+    "nats": "components.nats:Nats",
     "nginx": "components.nginx:Nginx",
     "postgres": "components.postgres:Postgres",
+    "rabbitmq": "components.rabbitmq:Rabbitmq",
     "redis": "components.redis:Redis",
 }
 """Kinds a service can be of, and the component behind each; imported when the first service of its kind is met."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from toolchain import debian, image_recipes, paths
+from toolchain.errors import ToolchainError
 from toolchain.image_layers import Layer, debian_layer, go_layer
 from toolchain.image_recipes import BASE, PATH, SUITE, Recipe
 from toolchain.locking import complete_folder, exclusive
+from toolchain.maven import jar_layer
 from toolchain.tool import this_platform
 
 Log = Callable[[str], None]
@@ -30,11 +33,17 @@ NAME_SERVICE = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 @dataclass(frozen=True)
 class Image:
-    """An image made here. `made_from` says in words what is in it."""
+    """An image made here. `made_from` says in words what is in it; `program` is a layer upon the first."""
 
     recipe: Recipe
     layer: Layer
     made_from: str
+    program: Layer | None = None
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """From the bottom up, without the one that `own_layer` makes."""
+        return (self.layer, self.program) if self.program else (self.layer,)
 
 
 def make(reference: str, log: Log) -> Image:
@@ -45,15 +54,36 @@ def make(reference: str, log: Log) -> Image:
         layer = go_layer(paths.checkout() / recipe.module, tag, log)
         return Image(recipe, layer, f"Go module {recipe.module}: {recipe.title} {tag}")
     layer = debian_layer(SUITE, (*recipe.packages, *BASE), log)
+    if recipe.program:
+        program, pinned = recipe.program, paths.checkout() / recipe.program.module
+        upper = go_layer(pinned, program.version, log, program.path, program.package)
+        made_from = f"Debian {SUITE} packages and Go module {program.module}: {recipe.title} {program.version}"
+        return Image(recipe, layer, made_from, upper)
+    if recipe.jars:
+        version = recipe.jars.version
+        _require_same_major(reference, f"{recipe.title} {version}", version)
+        made_from = f"Debian {SUITE} packages and Maven artifacts: {recipe.title} {version}"
+        return Image(recipe, layer, made_from, jar_layer(recipe.jars, log))
     version = upstream_version(layer.versions[recipe.packages[0]])
+    _require_same_major(reference, f"{recipe.title} {version}", version)
     return Image(recipe, layer, f"Debian {SUITE} packages: {recipe.title} {version}")
+
+
+def _require_same_major(reference: str, made: str, version: str) -> None:
+    """Another minor version serves as well, another major one is another server. A tag without numbers asks for any."""
+    asked = re.match(r"v?(\d+)", image_recipes.split(reference)[1])
+    if asked and asked[1] != version.partition(".")[0]:
+        raise ToolchainError(
+            f"{reference}: no registry has it, and what can be made here is {made}, of another major version; choose "
+            "that version, make its registry reachable, or load it into the engine: docker load"
+        )
 
 
 def archive(reference: str, log: Log = print) -> Path:
     """A file that holds the image under exactly this reference, for `docker load` and `ctr images import`."""
     image = make(reference, log)
     name = reference.replace("/", "_").replace(":", "_")
-    key = debian.key(image.layer.digest, repr(image.recipe))
+    key = debian.key(*(layer.digest for layer in image.layers), repr(image.recipe))
     folder = paths.cache_folder() / "images" / "archives" / f"{name}-{key}"
     if not folder.is_dir():
         with exclusive(folder.parent / "lock", lambda: log("another process writes image archives; waiting for it")):
@@ -67,17 +97,18 @@ def write(image: Image, reference: str, output: IO[bytes]) -> None:
     """Write the archive to a file or a pipe."""
     own = own_layer(image.recipe)
     own_digest = hashlib.sha256(own).hexdigest()
-    digests = [image.layer.digest, own_digest]
+    digests = [*(layer.digest for layer in image.layers), own_digest]
     configuration = json.dumps(configure(image, digests)).encode()
     name = f"{hashlib.sha256(configuration).hexdigest()}.json"
     layers = [f"{digest}.tar" for digest in digests]
     manifest = json.dumps([{"Config": name, "RepoTags": [reference], "Layers": layers}]).encode()
     with tarfile.open(fileobj=output, mode="w|", format=tarfile.GNU_FORMAT) as file:
-        with image.layer.archive.open("rb") as content:
-            header = tarfile.TarInfo(layers[0])
-            header.size = image.layer.archive.stat().st_size
-            file.addfile(header, content)
-        for member, data in ((layers[1], own), (name, configuration), ("manifest.json", manifest)):
+        for layer, member in zip(image.layers, layers, strict=False):
+            with layer.archive.open("rb") as content:
+                header = tarfile.TarInfo(member)
+                header.size = layer.archive.stat().st_size
+                file.addfile(header, content)
+        for member, data in ((layers[-1], own), (name, configuration), ("manifest.json", manifest)):
             _add(file, tarfile.TarInfo(member), data)
 
 
@@ -99,7 +130,8 @@ def configure(image: Image, digests: list[str]) -> dict[str, Any]:
             "Labels": {LABEL: image.made_from},
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
-        "history": [{"created": created, "created_by": image.made_from}, {"created": created, "created_by": "users"}],
+        "history": [{"created": created, "created_by": image.made_from}] * len(image.layers)
+        + [{"created": created, "created_by": "users"}],
     }
 
 

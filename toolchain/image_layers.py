@@ -54,27 +54,34 @@ def debian_layer(suite: str, packages: Sequence[str], log: Log) -> Layer:
 
     debian.require_apt(packages)
     key = debian.key(suite, platform.machine(), LEFT_OUT.pattern, *sorted(packages))
-    return _cached(f"{suite}-{packages[0]}-{key}", f"Debian {suite} packages {' '.join(packages)}", fill, log)
+    return cached(f"{suite}-{packages[0]}-{key}", f"Debian {suite} packages {' '.join(packages)}", fill, log)
 
 
-def go_layer(module: Path, version: str, log: Log) -> Layer:
-    """One static program, `/NAME`, compiled from this project's own Go module; raises ToolchainError without Go."""
+def go_layer(module: Path, version: str, log: Log, path: str = "", package: str = ".") -> Layer:
+    """One static program, `/NAME` or at `path`, compiled from a Go module of this project; ToolchainError without Go.
+
+    `package`: of a module that this one pins; by itself the module is the program.
+    """
 
     def fill(folder: Path) -> dict[str, str]:
         binary = folder / module.name
-        _compile(module, version, binary)
+        _compile(module, version, binary, package)
         with tarfile.open(folder / "layer.tar", "w", format=tarfile.GNU_FORMAT) as layer:
-            layer.add(binary, module.name, filter=_as_root)
+            layer.add(binary, path.lstrip("/") or module.name, filter=_as_root)
         binary.unlink()
         return {module.name: version}
 
     sources = sorted(path for path in module.rglob("*") if path.is_file() and not path.name.endswith("_test.go"))
     content = [hashlib.sha256(path.read_bytes()).hexdigest() + path.name for path in sources]
-    key = debian.key(version, platform.machine(), *content)
-    return _cached(f"go-{module.name}-{key}", f"Go module {module.name}, about a minute the first time", fill, log)
+    key = debian.key(version, platform.machine(), *((path, package) if path else ()), *content)
+    return cached(f"go-{module.name}-{key}", f"Go module {module.name}, about a minute the first time", fill, log)
 
 
-def _cached(name: str, what: str, fill: Callable[[Path], dict[str, str]], log: Log) -> Layer:
+def cached(name: str, what: str, fill: Callable[[Path], dict[str, str]], log: Log) -> Layer:
+    """The layer of this name, made once. `fill` writes layer.tar into a folder and returns what is in it.
+
+    `what`: the same in words, for the log.
+    """
     folder = paths.cache_folder() / "images" / name
     if not folder.is_dir():
         with exclusive(folder.parent / "lock", lambda: log("another process makes images; waiting for it")):
@@ -148,7 +155,7 @@ def _place(name: str) -> str:
     return f"usr/{path}" if slash and first in debian.MERGED else path
 
 
-def _compile(module: Path, version: str, binary: Path) -> None:
+def _compile(module: Path, version: str, binary: Path, package: str) -> None:
     go = shutil.which("go")
     if go is None:
         raise ToolchainError(
@@ -156,7 +163,7 @@ def _compile(module: Path, version: str, binary: Path) -> None:
             "on PATH, or build the image with Docker from the Dockerfile there"
         )
     links = f"-s -w -X main.version={version}"
-    command = [go, "build", "-trimpath", "-ldflags", links, "-o", str(binary), "."]
+    command = [go, "build", "-trimpath", "-ldflags", links, "-o", str(binary), package]
     environment = {**go_environment(), "GOOS": "linux"}
     done = subprocess.run(command, cwd=module, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -19,6 +19,9 @@ BASE = ("base-files", "coreutils", "dash", "findutils", "grep", "libc-bin", "sed
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POSTGRES = ("postgresql-18",)
 POSTGRES_PATH = {"PATH": f"/usr/lib/postgresql/18/bin:{PATH}"}
+RABBITMQ_PATH = {"PATH": f"/usr/lib/rabbitmq/bin:{PATH}"}
+"""The original's programs; those of /usr/sbin would first ask for another user."""
+JAVA_PATH = {"PATH": f"/usr/lib/jvm/default-java/bin:{PATH}"}
 NGINX = ("nginx", "libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static")
 
 
@@ -33,12 +36,38 @@ class User:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A program that no package has, compiled from somebody's Go module.
+
+    `path`: where the image has it. `package`: its import path. `module`: folder of the module of this project that pins
+    it, in this `version`.
+    """
+
+    path: str
+    package: str
+    module: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Jars:
+    """Java archives that no package has, fetched by Maven.
+
+    `path`: folder of the image that holds them. `module`: folder below `toolchain/maven` that pins them, as `version`.
+    """
+
+    path: str
+    module: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One image.
 
     `repository`: its name without registry. `packages`: what it holds besides `BASE`; the version of the first one is
-    that of the image. `folders`: path -> mode, owned by the user. `links`: path -> target. An image without packages
-    is made of this project's own Go module `module`.
+    that of the image. `program`, `jars`: what it holds besides packages. `folders`: path -> mode, owned by the user.
+    `links`: path -> target. An image without packages is made of this project's own Go module `module`.
     """
 
     repository: str
@@ -46,6 +75,8 @@ class Recipe:
     user: User
     packages: tuple[str, ...] = ()
     module: str = ""
+    program: Program | None = None
+    jars: Jars | None = None
     folders: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -102,10 +133,47 @@ RECIPES = (
         folders={"/data": 0o755},
         command=("redis-server",),
     ),
+    Recipe(
+        "library/rabbitmq",
+        "RabbitMQ",
+        User("rabbitmq", 999, 999, "/var/lib/rabbitmq"),
+        ("rabbitmq-server", "openssl"),
+        folders={"/var/lib/rabbitmq": 0o1777, "/var/lib/rabbitmq/mnesia": 0o755},
+        environment=RABBITMQ_PATH,
+        command=("rabbitmq-server",),
+    ),
+    Recipe(
+        "library/nats",
+        "NATS",
+        User("nats", 1000, 1000),
+        ("nats-server", "systemd-standalone-sysusers"),
+        folders={"/var/tmp": 0o1777},  # noqa: S108
+        command=("nats-server",),
+    ),
+    Recipe(
+        "natsio/nats-box",
+        "the NATS command line",
+        User("nats", 1000, 1000, "/home/nats"),
+        ("jq", "curl", "diffutils"),
+        program=Program("/usr/bin/nats", "github.com/nats-io/natscli/nats", "toolchain/go/natscli", "0.3.0"),
+        command=("sh",),
+    ),
+    Recipe(
+        "apache/kafka",
+        "Kafka",
+        User("appuser", 1000, 1000, "/home/appuser"),
+        ("default-jre-headless", "bash", "mawk"),
+        jars=Jars("/opt/kafka/libs", "kafka", "4.3.1"),
+        folders={"/var/lib/kafka/data": 0o755},
+        links={"/usr/bin/awk": "mawk"},
+        environment=JAVA_PATH,
+        command=("java", "-cp", "/opt/kafka/libs/*", "kafka.Kafka"),
+    ),
     _nginx("nginxinc/nginx-unprivileged"),
     _nginx("fholzer/nginx-brotli"),
     Recipe("curlimages/curl", "curl", User("curl_user", 100, 101), ("curl",), command=("curl",)),
     _exporter("nginx/nginx-prometheus-exporter", "nginx-prometheus-exporter", "prometheus-nginx-exporter"),
+    _exporter("prometheus/node-exporter", "node_exporter", "prometheus-node-exporter"),
     _exporter("prometheuscommunity/postgres-exporter", "postgres_exporter", "prometheus-postgres-exporter"),
     _exporter("oliver006/redis_exporter", "redis_exporter", "prometheus-redis-exporter"),
     Recipe("groundwork/demo", "the demo application", User("demo", 10001, 10001), module="demo", entrypoint=("/demo",)),
@@ -128,8 +196,9 @@ def recipe_of(reference: str) -> Recipe:
             return recipe
     known = ", ".join(sorted(recipe.repository for recipe in RECIPES))
     raise ToolchainError(
-        f"{reference}: no registry has it, and it cannot be made here; what can, with any tag and behind any registry: "
-        f"{known}. Make its registry reachable, or load it into the engine: docker load, docker build -t {reference}"
+        f"{reference}: no registry has it, and it cannot be made here; what can, with any tag of its major version and "
+        f"behind any registry: {known}. Make its registry reachable, or load it into the engine: docker load, "
+        f"docker build -t {reference}"
     )
 
 

@@ -17,9 +17,18 @@ from policies.kit.rule import STRINGS, SWITCH, Check, Rule, StackCheck
 from policies.kit.secrets import shown
 from policies.readers import cnpg, ports
 from policies.readers.exporter import check_web_config
+from policies.readers.kafka import check_kafka_client, check_kafka_server, check_log4j
+from policies.readers.nats import check_nats
 from policies.readers.nginx import check_nginx
 from policies.readers.postgres import check_pg_hba, check_postgresql_conf
 from policies.readers.problem import Problem
+from policies.readers.rabbitmq import (
+    check_advanced,
+    check_environment,
+    check_inter_node_tls,
+    check_plugins,
+    check_rabbitmq,
+)
 from policies.readers.redis import check_redis
 
 _BUILT_IN = ("core", "apps", "batch", "autoscaling", "policy")
@@ -124,6 +133,16 @@ def _reader(name: str, check: Check, names: list[str]) -> Callable[[str], Iterat
         "redis*.conf": lambda text: check_redis(text, protocols),
         "valkey*.conf": lambda text: check_redis(text, protocols),
         "*sentinel*.conf": lambda text: check_redis(text, protocols),
+        "*server*.properties": lambda text: check_kafka_server(text, protocols),
+        "*client*.properties": lambda text: check_kafka_client(text, protocols),
+        "*admin*.properties": lambda text: check_kafka_client(text, protocols),
+        "log4j2*.properties": check_log4j,
+        "*nats*.conf": lambda text: check_nats(text, protocols),
+        "rabbitmq-env*.conf": check_environment,
+        "rabbitmq*.conf": lambda text: check_rabbitmq(text, protocols),
+        "inter_node_tls*.config": lambda text: check_inter_node_tls(text, protocols),
+        "advanced*.config": check_advanced,
+        "enabled_plugins": check_plugins,
         "*nginx*.conf": lambda text: check_nginx(text, protocols, readable),
         "postgresql*.conf": lambda text: check_postgresql_conf(text, protocols),
         "pg_hba*.conf": lambda text: check_pg_hba(text, params["hba_methods"]),

@@ -1,14 +1,16 @@
 """stateful-protection: data outlives the pods, the sets and the mistakes that may happen to it.
 
 Deletion protection of resources (`protect`) is a parameter and off by default: an environment must be removable in one
-command. Claims survive the deletion or replacement of their StatefulSet instead, and go with the namespace. On a Docker
-engine a volume is a resource of its own and survives its containers; one without a name does not.
+command. Claims survive the deletion or replacement of their StatefulSet instead, unless its service says that its data
+may be lost, and go with the namespace. On a Docker engine a volume is a resource of its own and survives its
+containers; one without a name does not.
 """
 
 import re
 
 from policies.kit.content import files_of
 from policies.kit.engine import by_name, in_memory, is_container, mounts_of, never_runs
+from policies.kit.node import FALSE
 from policies.kit.resource import CNPG, Resource
 from policies.kit.rule import STRINGS, SWITCH, Check, Rule, StackCheck
 from policies.kit.secrets import shown
@@ -39,6 +41,12 @@ def _keeps_data(check: Check) -> bool:
     return stateful is not None and stateful.known and stateful.value is True
 
 
+def _is_given_up(check: Check) -> bool:
+    """Whether a person has said in the configuration that the service's data may be lost."""
+    protection = check.component.at("deletion_protection") if check.component else None
+    return protection is not None and protection.known and protection.value is FALSE
+
+
 def _check_set(check: Check) -> None:
     spec = check.root.at("spec")
     claims = spec.at("volumeClaimTemplates")
@@ -50,7 +58,8 @@ def _check_set(check: Check) -> None:
             check.fail(size.path, "is not set", "a size", f"set {size.path}")
     if not claims.missing:
         retention = spec.at("persistentVolumeClaimRetentionPolicy")
-        for name, allowed in (("whenScaled", ["Retain"]), ("whenDeleted", check.params["when_deleted"])):
+        when_deleted = [*check.params["when_deleted"], *(["Delete"] if _is_given_up(check) else [])]
+        for name, allowed in (("whenScaled", ["Retain"]), ("whenDeleted", when_deleted)):
             node = retention.at(name)
             if node.differs(*allowed):
                 what = f"is {shown(node.value)}, so data may be lost"

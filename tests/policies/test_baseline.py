@@ -35,6 +35,15 @@ def test_a_variable_on_the_list_may_hold_a_secret() -> None:
     assert judge(resources, config={"no-secret-in-plain": {"secret_variables": ["DSN"]}}) == {}
 
 
+def test_volumes_may_go_with_the_set_of_a_service_that_is_given_up() -> None:
+    resources = baseline()
+    change(resources, "StatefulSet cache > spec > persistentVolumeClaimRetentionPolicy > whenDeleted", "Delete")
+    change(resources, "Component cache > deletion_protection", FALSE)
+    assert judge(resources) == {}
+    change(resources, "Component cache > deletion_protection", TRUE)
+    assert set(judge(resources)) == {"stateful-protection"}
+
+
 def test_ids_may_stand_for_the_image_and_the_containers_they_come_from() -> None:
     """Unknown at preview, as in the baseline, and known when `up` comes to them."""
     resources = baseline(target="docker")

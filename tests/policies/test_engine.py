@@ -30,6 +30,7 @@ SINGLE = {
         "require-owner": "an object without owner",
         "require-tls": "Redis opens its plaintext port",
         "stateful-protection": "a claim without size",
+        "supported-versions": "a version that gets no more fixes",
     },
     "docker": {
         "network-isolation": "a port for other machines",
@@ -40,6 +41,7 @@ SINGLE = {
         "require-owner": "a network without owner",
         "require-tls": "Redis opens its plaintext port",
         "stateful-protection": "a volume that may be deleted",
+        "supported-versions": "a version that is too old",
     },
 }
 WHOLE = {
@@ -47,6 +49,7 @@ WHOLE = {
         "disruption-budget": "a pooler without budget",
         "network-isolation": "a workload without policy",
         "regional-placement": "a storage class that nobody judged",
+        "supported-versions": "a trace store that can't use its Kafka over TLS",
     },
     "docker": {
         "network-isolation": "a stranger on a service's own network",

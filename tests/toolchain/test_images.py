@@ -21,7 +21,9 @@ from toolchain.image_layers import Layer
 POSTGRES = "docker.io/library/postgres:18.6-trixie"
 REDIS = "docker.io/library/redis:8.10.1-alpine"
 EXPORTER = "ghcr.io/oliver006/redis_exporter:v1.79.0"
-DEMO = "docker.io/groundwork/demo:0.1.0"
+DEMO = "docker.io/groundwork/demo:0.2.0"
+BOX = "docker.io/natsio/nats-box:0.20.0"
+VERSIONS = {"postgresql-18": "18.6-3", "prometheus-redis-exporter": "1.86.0-1"}
 # Has the images that are listed in the file `has`; says of a registry what the file of its name says, else has it too.
 DOCKER = """#!/bin/sh
 shift 2
@@ -50,7 +52,8 @@ def engine(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def layer(suite: str, packages: tuple[str, ...], log: object) -> Layer:
         content = home / f"{packages[0]}.tar"
         content.write_bytes(b"the layer")
-        return Layer(content, hashlib.sha256(b"the layer").hexdigest(), {packages[0]: "5:8.0.6-3"})
+        version = VERSIONS.get(packages[0], "5:8.0.6-3")
+        return Layer(content, hashlib.sha256(b"the layer").hexdigest(), {packages[0]: version})
 
     monkeypatch.setattr(image_archive, "debian_layer", layer)
     return home
@@ -112,6 +115,18 @@ def test_what_no_registry_has_is_made_under_the_same_name_and_says_so(engine: Pa
     assert image["configuration"]["os"] == "linux"
 
 
+def test_what_can_be_made_does_not_stand_in_for_another_major_version(engine: Path) -> None:
+    (engine / "docker.io").write_text("dial tcp: no route")
+    with pytest.raises(ToolchainError) as caught:
+        ensure("docker.io/library/postgres:17.11-trixie")
+    assert str(caught.value) == (
+        "docker.io/library/postgres:17.11-trixie: no registry has it, and what can be made here is PostgreSQL 18.6, of "
+        "another major version; choose that version, make its registry reachable, or load it into the engine: "
+        "docker load"
+    )
+    assert image_archive.make("docker.io/library/postgres:trixie", quiet).made_from.endswith("PostgreSQL 18.6")
+
+
 def test_a_registry_out_of_reach_is_asked_once_and_no_other_suffers(engine: Path) -> None:
     (engine / "docker.io").write_text('Get "https://registry/v2/": dial tcp: lookup registry: no such host\n')
     said = "\n".join(ensure(POSTGRES, REDIS, EXPORTER))
@@ -129,12 +144,32 @@ def test_a_registry_that_says_nothing_is_given_up(engine: Path, monkeypatch: pyt
 
 
 def test_an_image_of_this_project_is_never_taken_from_docker_hub(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Layer(engine / "demo.tar", hashlib.sha256(b"").hexdigest(), {"demo": "0.1.0"})
+    made = Layer(engine / "demo.tar", hashlib.sha256(b"").hexdigest(), {"demo": "0.2.0"})
     made.archive.touch()
     monkeypatch.setattr(image_archive, "go_layer", lambda module, version, log: made)
-    ensure("groundwork/demo:0.1.0", DEMO, "mirror.example/groundwork/demo:0.1.0")
-    assert calls(engine, "pull") == ["mirror.example/groundwork/demo:0.1.0"]
+    ensure("groundwork/demo:0.2.0", DEMO, "mirror.example/groundwork/demo:0.2.0")
+    assert calls(engine, "pull") == ["mirror.example/groundwork/demo:0.2.0"]
     assert loaded(engine)["configuration"]["config"]["Entrypoint"] == ["/demo"]
+
+
+def test_a_program_that_no_package_has_lies_upon_the_packages(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (engine / "docker.io").write_text("dial tcp\n")
+    asked: list[tuple[object, ...]] = []
+
+    def program(module: Path, version: str, log: object, path: str, package: str) -> Layer:
+        asked.append((module.name, version, path, package))
+        (engine / "program.tar").write_bytes(b"the program")
+        return Layer(engine / "program.tar", hashlib.sha256(b"the program").hexdigest(), {})
+
+    monkeypatch.setattr(image_archive, "go_layer", program)
+    said = "\n".join(ensure(BOX))
+    assert "from Debian forky packages and Go module toolchain/go/natscli: the NATS command line 0.3.0" in said
+    assert asked == [("natscli", "0.3.0", "/usr/bin/nats", "github.com/nats-io/natscli/nats")]
+    image = loaded(engine)
+    assert image["configuration"]["rootfs"]["diff_ids"] == image["digests"]
+    assert len(image["digests"]) == len(image["configuration"]["history"]) == 3
+    first, second = (f"sha256:{hashlib.sha256(content).hexdigest()}" for content in (b"the layer", b"the program"))
+    assert image["digests"][:2] == [first, second]
 
 
 def test_an_engine_that_refuses_an_image_is_an_error_with_its_words(engine: Path) -> None:
@@ -279,6 +314,12 @@ def test_a_program_is_compiled_anew_when_its_source_or_version_changes(
         assert content is not None
         assert content.read().startswith(b"linux build -trimpath -ldflags -s -w -X main.version=1")
     assert (program.name, program.mode, program.uid) == ("demo", 0o755, 0)
+    with tarfile.open(image_layers.go_layer(module, "1", quiet, "/usr/bin/x", "example/x").archive) as layer:
+        (program,) = layer.getmembers()
+        content = layer.extractfile(program)
+        assert content is not None
+        assert content.read().endswith(b" example/x\n")
+    assert program.name == "usr/bin/x"
 
 
 def test_without_a_reference_the_command_lists_what_can_be_made(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,13 +7,14 @@ import tomllib
 
 import pytest
 
-from toolchain import operators, pins
+from toolchain import image_recipes, operators, pins
 from toolchain.node import pins as node_pins
 from toolchain.paths import checkout, modules
 from toolchain.tool import Platform, Recipe, Tool
 
 TOOLS = (*pins.TOOLS, *node_pins.NODE_TOOLS)
 RECIPES = [recipe for tool in TOOLS for recipe in tool.recipes]
+PROGRAMS = [recipe.program for recipe in image_recipes.RECIPES if recipe.program]
 PYTHON = {
     "pulumi": pins.PULUMI,
     "pulumi-kubernetes": pins.KUBERNETES_PROVIDER,
@@ -56,7 +57,17 @@ def test_kubernetes_staging_modules_have_the_version_of_the_release(tool: Tool) 
 def test_every_module_folder_belongs_to_a_tool_or_holds_definitions() -> None:
     folders = {path.name for path in modules().iterdir() if path.is_dir()}
 
-    assert {recipe.module for recipe in RECIPES} == folders - {"crds"}
+    of_images = {program.module.removeprefix("toolchain/go/") for program in PROGRAMS}
+
+    assert {recipe.module for recipe in RECIPES} | of_images == folders - {"crds"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.path)
+def test_every_program_of_an_image_has_the_version_that_its_module_pins(program: image_recipes.Program) -> None:
+    text = (checkout() / program.module / "go.mod").read_text(encoding="utf-8")
+    required = re.findall(r"^\s*(?:require )?(\S+\.\S+/\S+) v(\S+)$", text, re.MULTILINE)
+
+    assert [version for module, version in required if program.package.startswith(module)] == [program.version]
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
