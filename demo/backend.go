@@ -19,7 +19,7 @@ type backend interface {
 
 // trip is what went to a service and what came back.
 type trip struct {
-	// By is the way: a row, a key or a message.
+	// By is the way: a row, a key, a message or a record.
 	By      string `json:"by"`
 	Written value  `json:"written"`
 	Read    value  `json:"read"`
@@ -56,6 +56,19 @@ func connect(found edges, instance string, log *slog.Logger) ([]backend, error) 
 			return nil, fmt.Errorf("%s: %w", settings.name, err)
 		}
 		backends = append(backends, redis)
+	}
+	for _, settings := range found.rabbitmq {
+		backends = append(backends, newRabbitmq(settings))
+	}
+	for _, settings := range found.nats {
+		backends = append(backends, newNats(settings))
+	}
+	for _, settings := range found.kafka {
+		kafka, err := newKafka(settings)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", settings.name, err)
+		}
+		backends = append(backends, kafka)
 	}
 	return backends, nil
 }

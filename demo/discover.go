@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -56,10 +54,40 @@ type redisEdge struct {
 	sentinelUser string
 }
 
+// rabbitmqEdge holds the settings of a RabbitMQ.
+type rabbitmqEdge struct {
+	edge
+	vhost string
+	// exchange and queue, which is bound to it by its own name, are this app's own choice.
+	exchange, queue string
+}
+
+// natsEdge holds the settings of a NATS, whose servers know the app by its certificate.
+type natsEdge struct {
+	name        string
+	servers     []string
+	inboxPrefix string
+	identity    identity
+	// subject of a stream and a durable consumer that gives all of it are this app's own choice.
+	subject, stream, durable string
+}
+
+// kafkaEdge holds the settings of a Kafka, whose servers know the app by its certificate.
+type kafkaEdge struct {
+	name     string
+	servers  []string
+	identity identity
+	// topic is this app's own choice. It joins no group, so the prefix of its groups is of no use to it.
+	topic string
+}
+
 // edges are the services that the environment variables describe, each kind sorted by name.
 type edges struct {
 	postgres []postgresEdge
 	redis    []redisEdge
+	rabbitmq []rabbitmqEdge
+	nats     []natsEdge
+	kafka    []kafkaEdge
 }
 
 // discoverOwn reads the server's own settings.
@@ -84,8 +112,9 @@ func discoverOwn(env map[string]string) (ownSettings, error) {
 	return own, errors.Join(found.problems...)
 }
 
-// discoverEdges finds services by what their settings look like: X_HOST with X_SSLMODE is a PostgreSQL, X_HOST with
-// X_TLS=mutual and X_USERNAME a Redis. Other variables are nobody's business. All problems are reported at once.
+// discoverEdges finds services by what their settings look like: X_HOST with X_SSLMODE is a PostgreSQL, with X_VHOST a
+// RabbitMQ, with X_INBOX_PREFIX a NATS, with X_GROUP_PREFIX a Kafka, with X_TLS=mutual and X_USERNAME a Redis. Other
+// variables are nobody's business. All problems are reported at once.
 func discoverEdges(env map[string]string) (edges, error) {
 	var found edges
 	var problems []error
@@ -98,6 +127,12 @@ func discoverEdges(env map[string]string) (edges, error) {
 		switch {
 		case settings.has("SSLMODE"):
 			found.postgres = append(found.postgres, settings.postgres())
+		case settings.has("VHOST"):
+			found.rabbitmq = append(found.rabbitmq, settings.rabbitmq())
+		case settings.has("INBOX_PREFIX"):
+			found.nats = append(found.nats, settings.nats())
+		case settings.has("GROUP_PREFIX"):
+			found.kafka = append(found.kafka, settings.kafka())
 		case env[prefix+"_TLS"] == "mutual" && settings.has("USERNAME"):
 			found.redis = append(found.redis, settings.redis())
 		}
@@ -105,15 +140,11 @@ func discoverEdges(env map[string]string) (edges, error) {
 	}
 	slices.SortFunc(found.postgres, func(a, b postgresEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(found.redis, func(a, b redisEdge) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(found.rabbitmq, func(a, b rabbitmqEdge) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(found.nats, func(a, b natsEdge) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(found.kafka, func(a, b kafkaEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return found, errors.Join(problems...)
-}
-
-// variables reads the variables that begin with one prefix and remembers what is wrong with them.
-type variables struct {
-	env      map[string]string
-	prefix   string
-	problems []error
 }
 
 func (v *variables) postgres() postgresEdge {
@@ -135,47 +166,22 @@ func (v *variables) redis() redisEdge {
 	return found
 }
 
-func (v *variables) edge(user string) edge {
-	files := v.files()
-	files.passwordFile = v.text("PASSWORD_FILE")
-	return edge{
-		name:     strings.ReplaceAll(strings.ToLower(v.prefix), "_", "-"),
-		address:  net.JoinHostPort(v.text("HOST"), v.text("PORT")),
-		user:     v.text(user),
-		poolSize: v.number("POOL_SIZE", defaultPoolSize),
-		identity: files,
+func (v *variables) rabbitmq() rabbitmqEdge {
+	return rabbitmqEdge{
+		edge: v.edge("USERNAME"), vhost: v.text("VHOST"), exchange: v.chosen("EXCHANGE"), queue: v.chosen("QUEUE"),
 	}
 }
 
-func (v *variables) files() identity {
-	return identity{caFile: v.text("CA_FILE"), certFile: v.text("CERT_FILE"), keyFile: v.text("KEY_FILE")}
-}
-
-func (v *variables) has(setting string) bool {
-	return v.env[v.prefix+"_"+setting] != ""
-}
-
-// text is a setting that must be there.
-func (v *variables) text(setting string) string {
-	if !v.has(setting) {
-		v.problems = append(v.problems, fmt.Errorf("%s_%s is missing; the platform sets it", v.prefix, setting))
+func (v *variables) nats() natsEdge {
+	return natsEdge{
+		name: v.service(), servers: strings.Split(v.text("SERVERS"), ","), inboxPrefix: v.text("INBOX_PREFIX"),
+		identity: v.files(), subject: v.chosen("SUBJECT"), stream: v.chosen("STREAM"), durable: v.chosen("DURABLE"),
 	}
-	return v.env[v.prefix+"_"+setting]
 }
 
-// number is a positive whole number, or what holds where the setting isn't there.
-func (v *variables) number(setting string, otherwise int) int {
-	if !v.has(setting) {
-		return otherwise
+func (v *variables) kafka() kafkaEdge {
+	return kafkaEdge{
+		name: v.service(), servers: strings.Split(v.text("BOOTSTRAP_SERVERS"), ","),
+		identity: v.files(), topic: v.chosen("TOPIC"),
 	}
-	variable := v.prefix + "_" + setting
-	number, err := strconv.ParseInt(v.env[variable], 10, 32)
-	if err != nil || number < 1 {
-		v.wrong(variable, v.env[variable], "a whole number of at least 1")
-	}
-	return int(number)
-}
-
-func (v *variables) wrong(variable, given, allowed string) {
-	v.problems = append(v.problems, fmt.Errorf("%s: %q given; allowed: %s", variable, given, allowed))
 }

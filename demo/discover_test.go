@@ -70,6 +70,47 @@ func TestSingleAndReplicatedRedis(t *testing.T) {
 	}
 }
 
+func TestMessagingServices(t *testing.T) {
+	files := func(prefix string) map[string]string {
+		return map[string]string{prefix + "_CA_FILE": "/ca", prefix + "_CERT_FILE": "/crt", prefix + "_KEY_FILE": "/key"}
+	}
+	env := map[string]string{
+		"EVENTS_HOST": "events.test.svc", "EVENTS_PORT": "5671", "EVENTS_USERNAME": "api", "EVENTS_TLS": "mutual",
+		"EVENTS_VHOST": "groundwork", "EVENTS_PASSWORD_FILE": "/p", "EVENTS_EXCHANGE": "demo", "EVENTS_QUEUE": "ready",
+		"BUS_HOST": "bus.test.svc", "BUS_TLS": "mutual", "BUS_SERVERS": "tls://a:4222,tls://b:4222",
+		"BUS_INBOX_PREFIX": "_INBOX_api", "BUS_SUBJECT": "demo", "BUS_STREAM": "DEMO", "BUS_DURABLE": "ready",
+		"LOG_HOST": "log.test.svc", "LOG_PORT": "9093", "LOG_TLS": "mutual", "LOG_SECURITY_PROTOCOL": "SSL",
+		"LOG_BOOTSTRAP_SERVERS": "a:9093,b:9093", "LOG_GROUP_PREFIX": "api.", "LOG_TOPIC": "demo",
+	}
+	maps.Copy(env, files("EVENTS"))
+	maps.Copy(env, files("BUS"))
+	maps.Copy(env, files("LOG"))
+	found, err := discoverEdges(env)
+	must(t, err)
+	known := identity{caFile: "/ca", certFile: "/crt", keyFile: "/key"}
+	bus := natsEdge{"bus", []string{"tls://a:4222", "tls://b:4222"}, "_INBOX_api", known, "demo", "DEMO", "ready"}
+	if !reflect.DeepEqual(found.nats, []natsEdge{bus}) {
+		t.Errorf("found %+v; want %+v", found.nats, bus)
+	}
+	log := kafkaEdge{"log", []string{"a:9093", "b:9093"}, known, "demo"}
+	if !reflect.DeepEqual(found.kafka, []kafkaEdge{log}) {
+		t.Errorf("found %+v; want %+v", found.kafka, log)
+	}
+	known.passwordFile = "/p"
+	events := rabbitmqEdge{edge{"events", "events.test.svc:5671", "api", defaultPoolSize, known}, "groundwork", "demo", "ready"}
+	if len(found.redis) != 0 || !reflect.DeepEqual(found.rabbitmq, []rabbitmqEdge{events}) {
+		t.Errorf("found %+v and %+v; want %+v", found.redis, found.rabbitmq, events)
+	}
+	for _, chosen := range []string{"EVENTS_QUEUE", "LOG_TOPIC"} {
+		lacking := maps.Clone(env)
+		delete(lacking, chosen)
+		want := chosen + " is missing; set it under `env` of this app"
+		if _, err := discoverEdges(lacking); err == nil || err.Error() != want {
+			t.Errorf("%v; want %s", err, want)
+		}
+	}
+}
+
 func TestServicesAreSortedByName(t *testing.T) {
 	env := map[string]string{}
 	for _, prefix := range []string{"E", "D", "C", "B", "A"} {

@@ -1,7 +1,7 @@
 // Command demo is a small application that shows what the platform hands to an app, by using all of it.
 //
-// It serves HTTPS with the certificate it is given, finds the PostgreSQL and Redis services among its environment
-// variables, and proves each of them on request: /ready writes something new to every service and reads it back.
+// It serves HTTPS with the certificate it is given, finds the services that it uses by its environment variables, and
+// proves each of them on request: /ready writes something new to every service and reads it back.
 // It keeps nothing of its own, has no plaintext port, and needs no writable file system.
 //
 //	demo                    serve
