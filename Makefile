@@ -4,7 +4,7 @@ FORMAT ?= manifests
 PYTHON ?= python3
 PY = .venv/bin/python
 
-.PHONY: help up preview touched down endpoints export env toolchain test test-fast test-live lint bench golden
+.PHONY: help up preview touched down endpoints matrix export env toolchain test test-fast test-live lint bench golden
 
 help:                    ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 24
@@ -23,6 +23,9 @@ down: toolchain          ## take ENV away: no object and no resource is left
 
 endpoints: toolchain     ## where ENV is reached
 	@$(PY) -m stacks.cli endpoints $(ENV)
+
+matrix: toolchain        ## which versions are supported and until when, and what ENV runs
+	@$(PY) -m stacks.cli matrix $(ENV)
 
 export: toolchain        ## write ENV as FORMAT (manifests or compose) into export/ENV
 	@$(PY) -m stacks.cli export $(FORMAT) $(ENV)
@@ -46,7 +49,7 @@ lint: toolchain          ## ruff, mypy --strict and the import contracts
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports
 
 golden: toolchain        ## write the golden files anew; the diff is what a reviewer reads
-	@$(PY) -m pytest tests/test_golden.py --update-golden -q
+	@$(PY) -m pytest tests/test_golden.py tests/urns --update-golden -q
 
 bench: toolchain         ## preview and up against kubectl, policy overhead, growth with the number of services
 	@$(PY) -m tests.bench
