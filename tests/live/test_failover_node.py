@@ -80,6 +80,7 @@ def test_another_postgres_takes_the_place_of_a_lost_primary(
         writing.await_more(MANY)
         lose(live, primary)
         writing.await_more(MANY)
+    whole(live.deployment, service)
     there = app.call(stored, Postgres)
     record_property("note", f"{lose.__name__}: {writing.tally.figure(there)}")
     assert writing.tally.lost(there) == 0
@@ -99,6 +100,8 @@ def test_a_postgres_that_awaits_no_standby_loses(
         with Writing(place(live), CarelessPooledPostgres) as writing:
             delete(live, primary)
             writing.await_more()
+        # The writers may have been with one pooler, and another not know the new primary yet.
+        whole(live.deployment, service)
         lost = writing.tally.lost(app.call(stored, Postgres))
         if lost:
             break
