@@ -3,84 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import pulumi
 import pytest
 
-from components.core.bindings import Certificate
-from components.core.component import Context
-from components.core.site import Placement, Site
-from components.core.target import Target
-from components.core.workload import Workload
+from components.core.site import Placement
 from components.kafka import Kafka, KafkaSpec
-from tests.support.kafka import NAMES, ORDERS, PLACEMENT, PRICES, spec_of
-from tests.support.recording import Recorded, run
+from tests.support import surroundings
+from tests.support.kafka import ORDERS, PRICES, spec_of
+from tests.support.recording import Recorded
+from tests.support.site import PLACEMENT
+from tests.support.surroundings import Surroundings, reads, same, secrecy
 
-Checks = Callable[[Kafka, "Surroundings"], None]
+Checks = Callable[[Kafka, Surroundings], None]
 HOST = "log.groundwork-test.svc"
 PEERS = [f"log-{index}.log-peers.groundwork-test.svc" for index in range(3)]
 
 
-class Surroundings:
-    """A target and an issuer that keep what they are asked for."""
-
-    kind = "kubernetes"
-    names = NAMES
-
-    def __init__(self) -> None:
-        self.made: list[pulumi.Resource] = []
-        self.workloads: list[Workload] = []
-        self.secrets: dict[str, pulumi.Input[str]] = {}
-        self.certificates: list[tuple[str, ...]] = []
-
-    def growth(self) -> None:
-        return None
-
-    def following(self, services: object) -> Surroundings:
-        return self
-
-    def realise(self, parent: Any, workload: Workload, secrets: Any) -> list[pulumi.Resource]:
-        self.workloads.append(workload)
-        self.secrets = dict(secrets)
-        return []
-
-    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
-        self.certificates.append((service, *hosts))
-        return self._certificate(service)
-
-    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
-        self.certificates.append((consumer, service))
-        return self._certificate(f"{consumer}-{service}")
-
-    def _certificate(self, name: str) -> Certificate:
-        return Certificate(*(pulumi.Output.secret(f"({part} {name})") for part in ("ca", "chain", "key")))
-
-
 def declare(spec: KafkaSpec, check: Checks, *consumers: str) -> list[Recorded]:
     """Declare a Kafka named `log` and check it while outputs can still be read."""
-
-    def program() -> None:
-        around = Surroundings()
-        target: Target = around
-        context = Context(Site("test", PLACEMENT, NAMES, {"log": consumers}), target, around)
-        check(Kafka("log", spec, context), around)
-
-    return run(program)
-
-
-def reads(value: pulumi.Input[Any], expected: object) -> None:
-    """Check the value of an output; a failure fails the test."""
-
-    def check(found: Any) -> None:
-        assert found == expected
-
-    output = pulumi.Output.from_input(value)
-    pulumi.export(f"checked-{id(output)}", output.apply(check))
-
-
-async def secrecy(slot: str, content: pulumi.Input[str]) -> str:
-    return f"{slot} is secret: {await pulumi.Output.from_input(content).is_secret()}"
+    return surroundings.declare(Kafka, "log", spec, check, *consumers)
 
 
 @pytest.mark.parametrize("replicas", [1, 3])
@@ -89,7 +30,7 @@ def test_every_slot_has_content_and_that_content_is_secret(replicas: int) -> Non
         (workload,) = around.workloads
         assert set(workload.slots) == set(around.secrets)
         for slot in workload.slots:
-            reads(secrecy(slot, around.secrets[slot]), f"{slot} is secret: True")
+            reads(secrecy(slot, around.secrets[slot]), same(f"{slot} is secret: True"))
         assert "(key log" not in repr(workload)
 
     declare(spec_of(replicas=replicas), check, "api")
@@ -97,7 +38,7 @@ def test_every_slot_has_content_and_that_content_is_secret(replicas: int) -> Non
 
 def test_the_servers_store_is_their_chain_and_their_key() -> None:
     def check(log: Kafka, around: Surroundings) -> None:
-        reads(around.secrets["keystore.pem"], "(chain log)(key log)")
+        reads(around.secrets["keystore.pem"], same("(chain log)(key log)"))
         assert around.certificates == [("log", HOST, "log", *PEERS, "localhost")]
 
     declare(spec_of(replicas=3), check, "api")
@@ -115,8 +56,8 @@ def test_a_consumer_gets_what_clients_of_any_language_need() -> None:
             "GROUP_PREFIX": "api.",
         }
         assert set(binding.files) == {"ca.crt", "tls.crt", "tls.key", "keystore.pem"}
-        reads(binding.files["keystore.pem"], "(chain api-log)(key api-log)")
-        reads(secrecy("store", binding.files["keystore.pem"]), "store is secret: True")
+        reads(binding.files["keystore.pem"], same("(chain api-log)(key api-log)"))
+        reads(secrecy("store", binding.files["keystore.pem"]), same("store is secret: True"))
         assert [(reach.service, reach.ports) for reach in binding.reach] == [("log", (9093,))]
         assert [endpoint.url for endpoint in log.endpoints()] == [f"kafka://{HOST}:9093"]
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pulumi
 import pytest
 
-from components.core.bindings import Certificate
-from components.core.component import Context
-from components.core.site import Site
-from components.core.target import Target
-from components.core.workload import Workload
 from components.nats import Nats, NatsSpec
 from components.nats.access import certificate_name
 from stacks.config import parse
-from tests.support.nats import NAMES, ORDERS, PLACEMENT, spec_of
-from tests.support.recording import Recorded, record, run
+from tests.support import surroundings
+from tests.support.nats import ORDERS, spec_of
+from tests.support.recording import Recorded, record
+from tests.support.site import PLACEMENT
+from tests.support.surroundings import Surroundings
 
-Checks = Callable[[Nats, "Surroundings"], None]
+Checks = Callable[[Nats, Surroundings], None]
 SERVICES: dict[str, Any] = {
     "bus": {"kind": "nats", "streams": [ORDERS]},
     "api": {"kind": "app", "image": "registry.example/api:1.4.2", "uses": ["bus"]},
@@ -32,51 +29,9 @@ CLUSTER = {
 }
 
 
-class Surroundings:
-    """A target and an issuer that keep what they are asked for."""
-
-    kind = "kubernetes"
-    names = NAMES
-
-    def __init__(self) -> None:
-        self.made: list[pulumi.Resource] = []
-        self.workloads: list[Workload] = []
-        self.secrets: dict[str, pulumi.Input[str]] = {}
-        self.certificates: list[tuple[str, ...]] = []
-
-    def growth(self) -> None:
-        return None
-
-    def following(self, services: object) -> Surroundings:
-        return self
-
-    def realise(self, parent: Any, workload: Workload, secrets: Any) -> list[pulumi.Resource]:
-        self.workloads.append(workload)
-        self.secrets = dict(secrets)
-        return []
-
-    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
-        self.certificates.append((service, *hosts))
-        return self._certificate(service)
-
-    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
-        self.certificates.append((consumer, service))
-        return self._certificate(f"{consumer}-{service}")
-
-    def _certificate(self, name: str) -> Certificate:
-        return Certificate(*(pulumi.Output.secret(f"({part} {name})") for part in ("ca", "chain", "key")))
-
-
 def declare(spec: NatsSpec, check: Checks, *consumers: str) -> list[Recorded]:
     """Declare a NATS named `bus` and check it while outputs can still be read."""
-
-    def program() -> None:
-        around = Surroundings()
-        target: Target = around
-        context = Context(Site("test", PLACEMENT, NAMES, {"bus": consumers}), target, around)
-        check(Nats("bus", spec, context), around)
-
-    return run(program)
+    return surroundings.declare(Nats, "bus", spec, check, *consumers)
 
 
 def test_a_consumer_gets_where_to_connect_and_a_certificate_and_no_password() -> None:

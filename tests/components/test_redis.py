@@ -4,86 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
-import pulumi
 import pytest
 
-from components.core.bindings import Binding, Certificate
-from components.core.component import Context
-from components.core.site import Site
-from components.core.target import Target
-from components.core.workload import Workload
+from components.core.bindings import Binding
 from components.redis import Redis, RedisSpec
 from stacks.config import parse
-from tests.support.recording import Recorded, record, run
-from tests.support.redis import NAMES, PLACEMENT, spec_of
+from tests.support import surroundings
+from tests.support.recording import Recorded, record
+from tests.support.redis import spec_of
+from tests.support.surroundings import Surroundings, reads, same, secrecy
 
-Checks = Callable[[Redis, "Surroundings"], None]
-
-
-class Surroundings:
-    """A target and an issuer that keep what they are asked for."""
-
-    kind = "kubernetes"
-    names = NAMES
-
-    def __init__(self) -> None:
-        self.made: list[pulumi.Resource] = []
-        self.workloads: list[Workload] = []
-        self.secrets: dict[str, pulumi.Input[str]] = {}
-        self.certificates: list[tuple[str, ...]] = []
-
-    def growth(self) -> None:
-        return None
-
-    def following(self, services: object) -> Surroundings:
-        return self
-
-    def realise(self, parent: Any, workload: Workload, secrets: Any) -> list[pulumi.Resource]:
-        self.workloads.append(workload)
-        self.secrets = dict(secrets)
-        return []
-
-    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
-        self.certificates.append((service, *hosts))
-        return self._certificate(service)
-
-    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
-        self.certificates.append((consumer, service))
-        return self._certificate(f"{consumer}-{service}")
-
-    def _certificate(self, name: str) -> Certificate:
-        return Certificate(*(pulumi.Output.secret(f"({part} {name})") for part in ("ca", "chain", "key")))
+Checks = Callable[[Redis, Surroundings], None]
 
 
 def declare(spec: RedisSpec, check: Checks, *consumers: str) -> list[Recorded]:
     """Declare a Redis named `store` and check it while outputs can still be read."""
-
-    def program() -> None:
-        around = Surroundings()
-        target: Target = around
-        context = Context(Site("test", PLACEMENT, NAMES, {"store": consumers}), target, around)
-        check(Redis("store", spec, context), around)
-
-    return run(program)
-
-
-def reads(value: pulumi.Input[Any], check: Callable[[Any], None]) -> None:
-    """Check the value of an output; a failure fails the test."""
-    output = pulumi.Output.from_input(value)
-    pulumi.export(f"checked-{id(output)}", output.apply(check))
-
-
-def same(expected: object) -> Callable[[Any], None]:
-    def check(value: Any) -> None:
-        assert value == expected
-
-    return check
-
-
-async def secrecy(slot: str, content: pulumi.Input[str]) -> str:
-    return f"{slot} is secret: {await pulumi.Output.from_input(content).is_secret()}"
+    return surroundings.declare(Redis, "store", spec, check, *consumers)
 
 
 @pytest.mark.parametrize("replicas", [1, 3])

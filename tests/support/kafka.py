@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.core.site import Placement, Site
+from components.core.site import Site
 from components.kafka import KafkaSpec
 from components.kafka.plan import KafkaPlan, plan_kafka
-from components.targets.kubernetes.target import KubernetesNames
+from tests.support.site import NAMES, PLACEMENT
 
-PLACEMENT = Placement(region="eu-central-1", zones=3)
-NAMES = KubernetesNames("groundwork-test")
 ORDERS: dict[str, Any] = {"name": "orders.created", "partitions": 6, "retention": "30d"}
 PRICES: dict[str, Any] = {"name": "prices", "cleanup": "compact", "producers": ["api"], "consumers": ["worker"]}
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.core.site import Placement, Site
+from components.core.site import Site
 from components.nats import NatsSpec
 from components.nats.plan import NatsPlan, plan_nats
-from components.targets.kubernetes.target import KubernetesNames
+from tests.support.site import NAMES, PLACEMENT
 
-PLACEMENT = Placement(region="eu-central-1", zones=3)
-NAMES = KubernetesNames("groundwork-test")
 ORDERS: dict[str, Any] = {
     "name": "ORDERS",
     "subjects": ["orders.>"],

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.core.site import Placement, Site
+from components.core.site import Site
 from components.rabbitmq import RabbitmqSpec
 from components.rabbitmq.plan import RabbitmqPlan, plan_rabbitmq
-from components.targets.kubernetes.target import KubernetesNames
+from tests.support.site import NAMES, PLACEMENT
 
-PLACEMENT = Placement(region="eu-central-1", zones=3)
-NAMES = KubernetesNames("groundwork-test")
 TOPOLOGY: dict[str, Any] = {
     "exchanges": [{"name": "events", "type": "topic"}],
     "queues": [{"name": "mail"}],
