@@ -24,7 +24,7 @@ _GIVE_UP = "to lose the data, first run `up` with deletion_protection: false on 
 
 
 def refuse_unsafe(environment: Environment) -> frozenset[str]:
-    """Compare an environment with what is deployed; returns services that are deployed in another shape.
+    """Compare an environment with what is deployed; returns services that are, or may be, deployed in another shape.
 
     Raises ConfigError with every change that can't be made so.
     """
@@ -40,7 +40,9 @@ def refuse_unsafe(environment: Environment) -> frozenset[str]:
             text = "false given; the next change may delete its data; remove the line to protect it again"
             pulumi.log.warn(f"{SERVICES}.{name}.deletion_protection: {text}")
     return frozenset(
-        name for name in environment.services if name in deployed and _is_reshaped(environment, name, deployed[name])
+        name
+        for name in environment.services
+        if name in deployed and (name in found.unfinished or _is_reshaped(environment, name, deployed[name]))
     )
 
 

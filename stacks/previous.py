@@ -23,22 +23,29 @@ class Deployed:
     facts: Mapping[str, Facts]
     """Facts of each component by its name, as the last run that changed it registered them."""
     unfinished: frozenset[str]
-    """Components whose last change has not come to its end; their facts are those of the last run that did, if any."""
+    """Components that a run has begun to change or make, and not come to its end. Facts of one that has not registered
+    its new ones are those of the last run that did come to its end, if any."""
 
 
 def read_deployed() -> Deployed:
     """What earlier runs have made. Raises ConfigError where state can't be read.
 
     The outputs of a stack would be had for a tenth of the time, but a run that is killed leaves those of the run before
-    it. Components register theirs before anything below them is made or changed.
+    it. Components register theirs before anything below them is made or changed: where the two differ, that run has
+    not ended.
     """
     resources = _resources()
     stack = next((outputs for kind, _, outputs in resources if kind == _STACK), {})
     rows = {row["name"]: row for row in stack.get(INVENTORY, ())}
     ours = {name: outputs for kind, name, outputs in resources if kind.startswith(_OURS)}
     found = {name: outputs or rows.get(name) for name, outputs in ours.items()}
-    unfinished = frozenset(name for name, outputs in ours.items() if not outputs)
+    unfinished = frozenset(name for name, outputs in ours.items() if not outputs or not _tells(rows.get(name), outputs))
     return Deployed({name: facts for name, facts in found.items() if facts}, unfinished)
+
+
+def _tells(row: Facts | None, outputs: Facts) -> bool:
+    """Whether a row of the inventory has the facts that its component has registered."""
+    return row is not None and all(outputs.get(key) == fact for key, fact in row.items() if key != "name")
 
 
 def _resources() -> list[tuple[str, str, dict[str, Any]]]:

@@ -87,7 +87,8 @@ class Site:
     place: Mapping[str, str] = field(default_factory=dict)
     """Where data lies, by the environment's fields that say so: data stays behind where one of them changes."""
     reshaped: frozenset[str] = frozenset()
-    """Services that are deployed in another shape: with other volumes, or as one instance instead of several."""
+    """Services that are deployed in another shape: with other volumes, or as one instance instead of several. One whose
+    last change has not come to its end may be."""
 
     def consumers_of(self, service: str) -> tuple[str, ...]:
         """Services that use this one, sorted."""

@@ -437,6 +437,11 @@ def test_what_is_deployed_in_another_shape(
     assert refuse_unsafe(changed(service, **fields)) == ({service} if reshaped else set())
 
 
+def test_what_a_killed_run_was_changing_may_have_either_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "read_deployed", lambda: Deployed(deployed(), frozenset({"queue", "gone"})))
+    assert refuse_unsafe(changed("queue")) == {"queue"}
+
+
 def test_missing_protection_is_said_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     warned: list[str] = []
     monkeypatch.setattr(changes, "read_deployed", lambda: Deployed({}, frozenset()))
@@ -491,9 +496,8 @@ def registered(stack: dict[str, Any], **components: dict[str, Any]) -> dict[str,
 
 
 def test_what_is_deployed_is_what_components_say(ask: Any) -> None:
-    engine = Engine(
-        registered({}, queue={"kind": "redis", "replicas": 3.0, "growing": {"storage": "4Gi"}, "roots": [1.0]})
-    )
+    facts = {"kind": "redis", "replicas": 3.0, "growing": {"storage": "4Gi"}, "roots": [1.0]}
+    engine = Engine(registered({"inventory": [{"name": "queue", **facts}]}, queue=facts))
     found = ask(engine)
     assert found == Deployed(
         {"queue": {"kind": "redis", "replicas": 3, "growing": {"storage": "4Gi"}, "roots": [1]}}, frozenset()
@@ -510,10 +514,17 @@ def test_a_stack_of_an_organization_is_asked_for_by_its_whole_name(ask: Any) -> 
 
 def test_a_component_that_a_killed_run_was_changing_is_what_it_was(ask: Any) -> None:
     """One that is new has nothing below it yet; one that is gone has nothing to lose."""
-    rows = [{"name": name, "kind": "redis"} for name in ("queue", "gone")]
-    found = ask(Engine(registered({"inventory": rows}, queue={}, new={}, cache={"kind": "redis"})))
-    assert found.facts == {"queue": {"name": "queue", "kind": "redis"}, "cache": {"kind": "redis"}}
+    rows = [{"name": name, "kind": "redis"} for name in ("queue", "gone", "cache")]
+    found = ask(Engine(registered({"inventory": rows}, queue={}, new={}, cache={"kind": "redis", "ca": "PEM"})))
+    assert found.facts == {"queue": {"name": "queue", "kind": "redis"}, "cache": {"kind": "redis", "ca": "PEM"}}
     assert found.unfinished == {"queue", "new"}
+
+
+@pytest.mark.parametrize("rows", [[{"name": "queue", "kind": "redis", "replicas": 1.0}], []])
+def test_a_component_that_says_other_than_the_run_before_it_is_not_at_its_end(ask: Any, rows: list[Any]) -> None:
+    new = {"kind": "redis", "replicas": 3.0}
+    found = ask(Engine(registered({"inventory": rows}, queue=new)))
+    assert found == Deployed({"queue": {"kind": "redis", "replicas": 3}}, frozenset({"queue"}))
 
 
 def test_state_that_can_t_be_read_is_no_empty_one(ask: Any) -> None:
