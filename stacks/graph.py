@@ -47,7 +47,7 @@ def _fields(spec: ServiceSpec, used: str) -> Iterator[str]:
 def _wrong_end(name: str, used: str, services: Mapping[str, ServiceSpec], known: Mapping[str, object]) -> str:
     if used == name:
         return f"{used} given; a service can't use itself; remove it"
-    if used in services and component_of(services[used].kind).bind is Component.bind:
+    if used in services and component_of(services[used].kind).connect is Component.connect:
         return f"{used} given; it is of kind {services[used].kind}, which no other service can use; remove it"
     if used in known:
         return ""

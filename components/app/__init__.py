@@ -43,7 +43,6 @@ class App(Component):
             opts=opts,
         )
         self._listener = listeners[0]
-        self._bindings: dict[str, Binding] = {}
         hosts = certificate_hosts(name, context.site)
         certificate = context.issuer.server(name, hosts, self)
         context.target.realise(self, workload, contents(certificate, context.bindings))
@@ -65,18 +64,16 @@ class App(Component):
         names, listener = self.context.site.names, self._listener
         return (Endpoint(self.name, names.host(self.name), listener.port, listener.protocol, listener.tls),)
 
-    def bind(self, consumer: str) -> Binding:
-        """Its address, a client certificate for `consumer`, and how to find each instance; the same ones each time."""
-        if consumer not in self._bindings:
-            endpoint = self.endpoints()[0]
-            self._bindings[consumer] = Binding(
-                endpoint=endpoint,
-                settings={"HOST": endpoint.host, "PORT": str(endpoint.port), "URL": endpoint.url},
-                files=self.context.issuer.client(consumer, self.name, self).files(),
-                reach=(Reach(self.name, (endpoint.port,)),),
-                instances=self.context.site.names.instances(self.name, LISTENER, self.facts["replicas"]),
-            )
-        return self._bindings[consumer]
+    def connect(self, consumer: str) -> Binding:
+        """Its address, a client certificate for `consumer`, and how to find each instance."""
+        endpoint = self.endpoints()[0]
+        return Binding(
+            endpoint=endpoint,
+            settings={"HOST": endpoint.host, "PORT": str(endpoint.port), "URL": endpoint.url},
+            files=self.context.issuer.client(consumer, self.name, self).files(),
+            reach=(Reach(self.name, (endpoint.port,)),),
+            instances=self.context.site.names.instances(self.name, LISTENER, self.facts["replicas"]),
+        )
 
 
 def _metrics(spec: AppSpec) -> dict[str, Any] | None:

@@ -57,6 +57,7 @@ class Component(pulumi.ComponentResource):
         self.name = name
         self.spec = spec
         self.context = context
+        self._bindings: dict[str, Binding] = {}
         self.facts = describe(spec, context.site, listeners, version, replicas, self.kept(spec))
         super().__init__(self.token, name, self.facts, opts)
 
@@ -106,7 +107,18 @@ class Component(pulumi.ComponentResource):
         raise NotImplementedError(f"{type(self).__name__} has no endpoint")
 
     def bind(self, consumer: str) -> Binding:
-        """What `consumer` receives for its `uses` edge to this service."""
+        """What `consumer` receives for its `uses` edge to this service; the same each time.
+
+        Raises KeyError for a service that doesn't list it under `uses`.
+        """
+        if consumer not in self._bindings:
+            if consumer not in self.context.site.consumers_of(self.name):
+                raise KeyError(consumer)
+            self._bindings[consumer] = self.connect(consumer)
+        return self._bindings[consumer]
+
+    def connect(self, consumer: str) -> Binding:
+        """Make what `consumer` receives. Called once for each, by `bind`."""
         raise NotImplementedError(
             f"services.{consumer}.uses: {self.name} ({self.spec.kind}) can't be used by a service"
         )

@@ -51,7 +51,6 @@ class Kafka(Component):
             opts=opts,
         )
         self._plan = plan
-        self._bindings: dict[str, Binding] = {}
         certificate = context.issuer.server(name, plan.certificate_hosts, self)
         context.target.realise(self, plan.workload, _files_of(certificate))
         self.finish(host=plan.host)
@@ -87,19 +86,12 @@ class Kafka(Component):
         """Where clients connect first; they are sent on to the instances by name."""
         return (Endpoint(self.name, self._plan.host, PORT, "kafka", "mutual"),)
 
-    def bind(self, consumer: str) -> Binding:
-        """Settings and client certificate of one consumer; the same ones each time. Its certificate is its user.
+    def connect(self, consumer: str) -> Binding:
+        """Settings and client certificate of one consumer. Its certificate is its user.
 
         Its groups and transactional ids must begin with GROUP_PREFIX. Clients in Java take `keystore.pem` and `ca.crt`
-        as stores of type PEM, others the three files. Raises KeyError for a service that doesn't list it under `uses`.
+        as stores of type PEM, others the three files.
         """
-        if consumer not in self._bindings:
-            if consumer not in self.context.site.consumers_of(self.name):
-                raise KeyError(consumer)
-            self._bindings[consumer] = self._bind(consumer)
-        return self._bindings[consumer]
-
-    def _bind(self, consumer: str) -> Binding:
         settings = {
             "HOST": self._plan.host,
             "PORT": str(PORT),

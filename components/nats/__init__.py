@@ -48,7 +48,6 @@ class Nats(Component):
             opts=opts,
         )
         self._plan = plan
-        self._bindings: dict[str, Binding] = {}
         certificate = context.issuer.server(name, plan.certificate_hosts, self)
         context.target.realise(self, plan.workload, certificate.files())
         self.finish(host=plan.host)
@@ -77,19 +76,12 @@ class Nats(Component):
         """Where clients connect; NATS clients take the URL as it is."""
         return (Endpoint(self.name, self._plan.host, PORT, "tls", "mutual"),)
 
-    def bind(self, consumer: str) -> Binding:
-        """Settings and client certificate of one consumer; the same ones each time. Its certificate is its user.
+    def connect(self, consumer: str) -> Binding:
+        """Settings and client certificate of one consumer. Its certificate is its user.
 
         Clients do the TLS handshake first (`TLS_FIRST`), prefix their inboxes with INBOX_PREFIX, and name streams and
-        durables instead of having them looked up. Raises KeyError for a service that doesn't list it under `uses`.
+        durables instead of having them looked up.
         """
-        if consumer not in self._bindings:
-            if consumer not in self.context.site.consumers_of(self.name):
-                raise KeyError(consumer)
-            self._bindings[consumer] = self._bind(consumer)
-        return self._bindings[consumer]
-
-    def _bind(self, consumer: str) -> Binding:
         plan, endpoint = self._plan, self.endpoints()[0]
         settings = {
             "HOST": plan.host,

@@ -126,8 +126,8 @@ class Postgres(Component):
         """The server's or pooler's address."""
         return (Endpoint(self.name, self.plan.host, PORT, "postgresql", "mutual"),)
 
-    def bind(self, consumer: str) -> Binding:
-        """Database, role and certificate of `consumer`. Raises KeyError for a service that does not use this one."""
+    def connect(self, consumer: str) -> Binding:
+        """Database, role and certificate of `consumer`."""
         endpoint = self.endpoints()[0]
         password = self._passwords[consumer].result
         certificate: Certificate = self._certificates[consumer]

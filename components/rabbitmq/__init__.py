@@ -60,7 +60,6 @@ class Rabbitmq(Component):
         )
         self._plan = plan
         self._passwords = {user: self._password(f"password-{user}") for user in (MONITOR, *plan.vhosts)}
-        self._bindings: dict[str, Binding] = {}
         context.target.realise(self, plan.workload, self._secrets(spec))
         self.finish(host=plan.host)
 
@@ -90,18 +89,13 @@ class Rabbitmq(Component):
         """Where clients connect."""
         return (Endpoint(self.name, self._plan.host, PORT, "amqps", "mutual"),)
 
-    def bind(self, consumer: str) -> Binding:
-        """Settings, password, client certificate and address of one consumer; the same ones each time.
+    def connect(self, consumer: str) -> Binding:
+        """Settings, password, client certificate and address of one consumer.
 
         HOST reaches any node, and each serves every queue; NODES are all of them, for clients that try one after
         another. Clients must not declare what they use, or do so passively. A rejected message (nack without requeue)
-        is delivered again as its queue says. Raises KeyError for a service that doesn't list it under `uses`.
+        is delivered again as its queue says.
         """
-        if consumer not in self._bindings:
-            self._bindings[consumer] = self._bind(consumer)
-        return self._bindings[consumer]
-
-    def _bind(self, consumer: str) -> Binding:
         plan, password = self._plan, self._passwords[consumer]
         vhost = plan.vhosts[consumer]
         address = f"@{plan.host}:{PORT}/{quote(vhost, safe='')}"

@@ -50,7 +50,6 @@ class Redis(Component):
         self._plan = plan
         self._ttl_seconds = spec.ttl_seconds
         self._passwords = {user.name: self._password(user.name) for user in plan.users}
-        self._bindings: dict[str, Binding] = {}
         context.target.realise(self, plan.workload, self._secrets())
         self.finish(host=plan.host)
 
@@ -83,18 +82,13 @@ class Redis(Component):
             for port, protocol in zip(self._plan.ports, protocols, strict=False)
         )
 
-    def bind(self, consumer: str) -> Binding:
-        """Settings, password and client certificate of one consumer; the same ones each time.
+    def connect(self, consumer: str) -> Binding:
+        """Settings, password and client certificate of one consumer.
 
         Where it is replicated, HOST reaches any instance, of which only the master takes writes: clients ask the
         SENTINELS, with the same user and password, who is master of SENTINEL_MASTER. For the same reason there is a
-        `url` file only where it is single. Raises KeyError for a service that doesn't list it under `uses`.
+        `url` file only where it is single.
         """
-        if consumer not in self._bindings:
-            self._bindings[consumer] = self._bind(consumer)
-        return self._bindings[consumer]
-
-    def _bind(self, consumer: str) -> Binding:
         plan, password = self._plan, self._passwords[consumer]
         files: dict[str, pulumi.Input[str]] = {
             "password": password,
