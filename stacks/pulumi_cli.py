@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from toolchain.environment import environment
 from toolchain.processes import program
 
-_LOCK = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+_LOCK = re.compile(r"(?P<url>\S+): created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
 _LOCK_GONE = re.compile(r"\.pulumi/locks/.*\(code=NotFound\)")
 
 
@@ -88,9 +89,20 @@ class Pulumi:
         holders = list(_LOCK.finditer(errors))
         if self._are_dead(holders):
             self.say("The lock was left by a process that no longer exists; removing it and trying again.")
-            subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=True)
+            self._remove(holders)
             raise _Freed(code)
         raise _Locked(code) if holders or _LOCK_GONE.search(errors) else PulumiError(code)
+
+    def _remove(self, locks: list[re.Match[str]]) -> None:
+        """Remove the locks of dead processes: those in folders by name, for `pulumi cancel` would remove a living
+        one that came meanwhile too, and it refuses where the stack is not made yet."""
+        urls = [urlsplit(lock["url"]) for lock in locks]
+        for url in urls:
+            if url.scheme == "file":
+                Path(unquote(url.path)).unlink(missing_ok=True)
+        if any(url.scheme != "file" for url in urls):
+            # Where it refuses, the lock may have gone with the run that could not make the stack: trying again tells.
+            subprocess.run(self._command("cancel", "--yes"), cwd=self._root, env=self._env, check=False)
 
     def preview(self, *args: str) -> Preview:
         """Preview with live output; what is to be known of it before an `up`."""
@@ -138,6 +150,9 @@ class Pulumi:
                 self._insist(command, settings.parent)
             except PulumiError:
                 if not self.exists():
+                    self.say(
+                        "`pulumi cancel` needs the stack: delete the lock that is named above where its run is dead."
+                    )
                     raise
                 self.say(f"Another run has just made the stack {self.stack}.")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from stacks import pulumi_cli
 from stacks.pulumi_cli import Pulumi, PulumiError
 
-LOCKED = f"error: locked: file:///x.json: created by me@{socket.gethostname()} (pid 4242)\n"
+HOLDER = f"created by me@{socket.gethostname()} (pid 4242)"
+LOCKED = f"error: locked: s3://state/x.json: {HOLDER}\n"
 GONE = 'error: blob (key ".pulumi/locks/organization/groundwork/dev/x.json") (code=NotFound): NoSuchKey\n'
 
 
@@ -59,6 +62,28 @@ def test_state_that_was_read_under_a_living_lock_is_never_written(pulumi: Any, m
     with pytest.raises(PulumiError):
         pulumi.write_state({})
     assert answers.asked == ["stack"]
+
+
+def test_a_lock_in_a_folder_is_removed_alone(pulumi: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`pulumi cancel` would take a living one with it, and refuses where a run died before its stack was made."""
+    cancelled = holder(monkeypatch, "")
+    dead, living = tmp_path / "dead run.json", tmp_path / "living.json"
+    dead.touch()
+    living.touch()
+    pulumi._stream = Answers(f"error: locked: file://{quote(str(dead))}?no_tmp_dir=true: {HOLDER}\n")
+    pulumi.run("up")
+    assert [dead.exists(), living.exists()] == [False, True]
+    assert cancelled == []
+
+
+def test_a_lock_that_cannot_be_cancelled_is_tried_again(pulumi: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that make a stack at once both may give up: there is neither a lock nor a stack then."""
+    holder(monkeypatch, "")
+    monkeypatch.setattr(pulumi, "_command", lambda *args: ["false"] if args[0] == "cancel" else ["pulumi", *args])
+    monkeypatch.setattr("stacks.pulumi_cli.subprocess.run", subprocess.run)
+    pulumi._stream = answers = Answers(LOCKED)
+    pulumi.run("up")
+    assert answers.asked == ["up"] * 2
 
 
 def test_the_lock_of_a_dead_process_is_removed(pulumi: Any, monkeypatch: pytest.MonkeyPatch) -> None:
