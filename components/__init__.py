@@ -10,9 +10,11 @@ __all__ = ["KINDS", "component_of"]
 
 KINDS = {
     "app": "components.app:App",
+    "clickhouse": "components.clickhouse:Clickhouse",
     "kafka": "components.kafka:Kafka",
     "nats": "components.nats:Nats",
     "nginx": "components.nginx:Nginx",
+    "objects": "components.objects:Objects",
     "postgres": "components.postgres:Postgres",
     "rabbitmq": "components.rabbitmq:Rabbitmq",
     "redis": "components.redis:Redis",

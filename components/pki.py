@@ -1,14 +1,15 @@
-"""The environment's certificate authority: a root, an intermediate, and a certificate per service and per client edge.
+"""The environment's certificate authority: a root, an intermediate, and a certificate per service and per client.
 
 Keys are made by the `tls` provider and kept encrypted in state. Certificates near their end are re-issued by the next
-`up`. While one root takes the place of another both are trusted, and one of them issues. It deliberately runs no server
-and issues nothing to anybody outside the graph.
+`up`. While one root takes the place of another both are trusted, and one of them issues. It also keeps the key that
+backups are encrypted with. It deliberately runs no server and issues nothing to anybody outside the graph.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import pulumi
+import pulumi_random as random
 import pulumi_tls as tls
 
 from components.core.bindings import Certificate
@@ -33,18 +34,30 @@ class Pki(pulumi.ComponentResource):
 
     ca: pulumi.Output[str]
     """PEM of the roots, to be trusted by every client."""
+    backup_key: pulumi.Output[str]
+    """What backups are encrypted with, whatever service they are of."""
 
     def __init__(
-        self, name: str, site: Site, policy: CertificatePolicy, owner: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        site: Site,
+        policy: CertificatePolicy,
+        owner: str,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        backup_key: pulumi.Output[str] | None = None,
     ) -> None:
         purpose = "Certificate authority of the environment."
         spec = ServiceSpec(kind="pki", owner=owner, purpose=purpose, data_class=DataClass.RESTRICTED)
         self.facts: dict[str, Any] = describe(spec, site, (), version="1", replicas=1, kept=Kept())
         super().__init__("groundwork:security:Pki", name, self.facts, opts)
+        self._name = name
+        self._clients: dict[str, Certificate] = {}
         self._policy = policy
         self._generation = site.generation
         roots = {number: self._root(name, number, site.environment) for number in site.roots}
         self.ca = pulumi.Output.concat(*(root[0] for root in roots.values()))
+        self.backup_key = self._backup_key(name, backup_key)
         # Under another root it is another authority, whose key and name certificates of the former one don't fit.
         number = site.issuer
         self._ca_key = self._key(
@@ -64,9 +77,24 @@ class Pki(pulumi.ComponentResource):
         """A certificate for a listener; it may also prove the service to its own peers."""
         return self._issue(f"{service}-server", hosts[0], hosts, ("server_auth", "client_auth"), parent)
 
-    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
-        """The certificate of one client edge. Common name: the consumer, which is its role or user on the server."""
-        return self._issue(f"{service}-client-{consumer}", consumer, (), ("client_auth",), parent)
+    def client(self, consumer: str) -> Certificate:
+        """The certificate of a client, the same on all its edges. Common name: the consumer, which is its role or user
+        on every server."""
+        if consumer not in self._clients:
+            self._clients[consumer] = self._issue(
+                f"{self._name}-{consumer}-client", consumer, (), ("client_auth",), self
+            )
+        return self._clients[consumer]
+
+    def _backup_key(self, name: str, given: pulumi.Output[str] | None) -> pulumi.Output[str]:
+        """The key that was given, or one that is made.
+
+        It stays when all others are made anew, and while nothing is backed up: backups that there are can be read with
+        no other.
+        """
+        options = pulumi.ResourceOptions(parent=self)
+        password = random.RandomPassword(f"{name}-backup-key", length=64, special=False, opts=options)
+        return given if given is not None else pulumi.Output.secret(password.result)
 
     def _issue(
         self, name: str, common_name: str, hosts: Sequence[str], uses: Sequence[str], parent: pulumi.Resource

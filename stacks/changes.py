@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 
 from components import component_of
+from components.core.backup import refuse_restore
 from components.core.changes import Refusal, grown, refusals, volumes
 from components.core.problems import ConfigError, Problem, listed
 from components.core.spec import ServiceSpec
@@ -99,7 +100,7 @@ def _refusals(facts: Facts, spec: ServiceSpec) -> list[Refusal]:
     version = component.systems(spec).get(spec.kind, "")
     found = list(refusals(facts, spec.kind, version, component.kept(spec)))
     if not found and facts["stateful"]:
-        found = component.check_change(facts, spec)
+        found = [*component.check_change(facts, spec), *refuse_restore(facts, spec)]
     return [refusal for refusal in found if refusal.final or facts.get("deletion_protection", True)]
 
 

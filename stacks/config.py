@@ -15,6 +15,7 @@ from components.core.problems import ConfigError, Problem, closest, dotted, prob
 from components.core.spec import ServiceSpec
 from stacks.environment import Environment, EnvironmentSpec, place_problems
 from stacks.graph import SERVICES, deploy_order, edge_problems
+from stacks.keys import Keys, key_problems
 from stacks.names import environment_name_problems, name_collisions, service_name_problems
 from stacks.profiles import PROFILES
 from stacks.versions import version_problems
@@ -35,11 +36,28 @@ class _Inherited:
 def load() -> Environment:
     """The environment of the current stack. Raises ConfigError with every mistake in its configuration."""
     config = pulumi.Config("groundwork")
-    return parse(pulumi.get_stack(), config.get_object("environment"), config.get_object("services"))
+    return parse(pulumi.get_stack(), config.get_object("environment"), config.get_object("services"), keys())
 
 
-def parse(name: str, environment: Any, services: Any) -> Environment:
-    """Validate raw configuration of any shape. Raises ConfigError with every mistake, before anything is created."""
+def keys() -> Keys:
+    """Key pairs for services outside of the environment, as a person has given them; perhaps with mistakes."""
+    config = pulumi.Config("groundwork")
+    try:
+        return Keys(config.get_object("keys"), pulumi.runtime.is_config_secret(config.full_key("keys")))
+    except pulumi.ConfigTypeError:
+        return Keys("text", secret=True)
+
+
+def backup_key() -> pulumi.Output[str] | None:
+    """The key of the backups, where a person has given one: another environment's, so as to restore what it kept."""
+    return pulumi.Config("groundwork").get_secret("backup_key")
+
+
+def parse(name: str, environment: Any, services: Any, keys: Keys | None = None) -> Environment:
+    """Validate raw configuration of any shape. Raises ConfigError with every mistake, before anything is created.
+
+    `keys`: None where they can't be read, as without the stack's passphrase; then nobody looks for them.
+    """
     base, problems = _parse_environment(environment)
     problems += environment_name_problems(ENVIRONMENT, name)
     problems += _shape_problems(environment, services)
@@ -49,6 +67,7 @@ def parse(name: str, environment: Any, services: Any) -> Environment:
     problems += edge_problems(specs, {str(service): raw for service, raw in written.items()})
     problems += name_collisions(specs)
     problems += version_problems(specs)
+    problems += key_problems(specs, keys) if keys else []
     if base:
         problems += _placement_problems(base, specs)
     if problems or not base:
@@ -119,8 +138,10 @@ def _parse_service(name: Any, raw: Any, inherited: _Inherited) -> tuple[ServiceS
     found: list[Problem] | None = None
     for profile in inherited.profiles:
         try:
+            # A profile says how large servers are; with `existing` there is none.
             base = {"kind": kind, **inherited.owner}
-            return model.model_validate(_merge(_merge(base, profile.get(kind, {})), written)), []
+            sizes = {} if written.get("existing") else profile.get(kind, {})
+            return model.model_validate(_merge(_merge(base, sizes), written)), []
         except ValidationError as error:
             wrong = problems_of(error, model, path)
             found = wrong if found is None else [problem for problem in found if problem in wrong]

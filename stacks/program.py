@@ -9,7 +9,7 @@ import pulumi
 from components.core.problems import ConfigError
 from stacks.changes import refuse_unsafe
 from stacks.compose import Platform, compose
-from stacks.config import load
+from stacks.config import backup_key, keys, load
 from stacks.previous import INVENTORY
 from stacks.targets import target_of
 
@@ -23,7 +23,7 @@ def run() -> None:
         environment = load()
         reshaped = refuse_unsafe(environment)
         with _shallow_stacks():
-            platform = compose(environment, target_of(environment), reshaped)
+            platform = compose(environment, target_of(environment), reshaped, backup_key(), keys().pairs)
     except ConfigError as error:
         pulumi.log.error(f"the configuration of {pulumi.get_stack()} has errors, nothing was changed:\n{error}")
         raise SystemExit(_REPORTED) from None
@@ -31,10 +31,11 @@ def run() -> None:
 
 
 def export(platform: Platform) -> None:
-    """Publish what others need as stack outputs: no secret among them."""
+    """Publish what others need as stack outputs. One is a secret: without it backups outlive the state in vain."""
     pulumi.export("endpoints", platform.endpoints())
     pulumi.export(INVENTORY, platform.inventory())
     pulumi.export("ca", platform.issuer.ca)
+    pulumi.export("backup_key", platform.issuer.backup_key)
 
 
 @contextmanager

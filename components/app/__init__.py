@@ -70,7 +70,7 @@ class App(Component):
         return Binding(
             endpoint=endpoint,
             settings={"HOST": endpoint.host, "PORT": str(endpoint.port), "URL": endpoint.url},
-            files=self.context.issuer.client(consumer, self.name, self).files(),
+            files=self.context.issuer.client(consumer).files(),
             reach=(Reach(self.name, (endpoint.port,)),),
             instances=self.context.site.names.instances(self.name, LISTENER, self.facts["replicas"]),
         )

@@ -53,8 +53,8 @@ class Issuer(Protocol):
         """A certificate a service presents. `hosts`: every name it is dialled by, the first is the common name."""
         ...
 
-    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
-        """The certificate by which `consumer` proves itself to `service`; its common name is the consumer."""
+    def client(self, consumer: str) -> Certificate:
+        """The certificate by which `consumer` proves itself, to whichever service; its common name is the consumer."""
         ...
 
 
@@ -64,6 +64,8 @@ class Reach:
 
     service: str
     ports: tuple[int, ...]
+    outside: bool = False
+    """Whether the service runs outside of the environment: at addresses that nobody here can name."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Release:
 
 
 CATALOGUE = {
+    "clickhouse": Release("docker.io/clickhouse/clickhouse-server", "26.8.20.9"),
     # The operator of a replicated PostgreSQL; it is the cluster's, and no environment deploys it.
     "cloudnative-pg": Release("ghcr.io/cloudnative-pg/cloudnative-pg", "1.30.0"),
     "kafka": Release("docker.io/apache/kafka", "4.3.1"),
@@ -51,6 +52,7 @@ CATALOGUE = {
     "rabbitmq": Release("docker.io/library/rabbitmq", "4.3.6"),
     "redis": Release("docker.io/library/redis", "8.10.1", "8.10.1-alpine"),
     "redis-exporter": Release("ghcr.io/oliver006/redis_exporter", "1.79.0", "v1.79.0"),
+    "versitygw": Release("docker.io/versity/versitygw", "1.8.0", "v1.8.0"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pulumi
 
+from components.core.backup import Store, facts_of, makes_backups, part_of
 from components.core.bindings import Binding, Endpoint, Issuer
 from components.core.catalogue import CATALOGUE, release_of
 from components.core.changes import Kept, Refusal
@@ -17,7 +18,7 @@ from components.core.spec import ServiceSpec
 from components.core.target import Target
 from components.core.workload import Listener
 
-_PER_EDGE = (("certificate", "client"), ("password", "password"))
+_PER_PART = (("object", ""), ("object", "-peers"), ("certificate", "-server"))
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Context:
     issuer: Issuer
     bindings: Mapping[str, Binding] = field(default_factory=dict)
     """One binding for each service it uses."""
+    backups: Store | None = None
+    """The store of its backups, as the part is given it that makes them."""
+    restored: Store | None = None
+    """The store of the backup that it begins with, as it is given to the part that has made that."""
+    keys: Mapping[str, Mapping[str, pulumi.Input[str]]] = field(default_factory=dict, repr=False)
+    """Key pairs for services outside of the environment, by name: `access_key_id` and `secret_access_key`."""
 
 
 class Component(pulumi.ComponentResource):
@@ -42,6 +49,8 @@ class Component(pulumi.ComponentResource):
     """Type token, `groundwork:<family>:<X>`; frozen for ever."""
     stateful: bool = False
     """Whether it keeps data that must survive."""
+    parts: "tuple[Component, ...]" = ()
+    """Components of its own, with names of their own."""
 
     def __init__(
         self,
@@ -52,13 +61,18 @@ class Component(pulumi.ComponentResource):
         listeners: Sequence[Listener],
         version: str,
         replicas: int,
+        facts: Mapping[str, Any] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         self.name = name
         self.spec = spec
         self.context = context
         self._bindings: dict[str, Binding] = {}
-        self.facts = describe(spec, context.site, listeners, version, replicas, self.kept(spec))
+        self.facts = {
+            **describe(spec, context.site, listeners, version, replicas, self.kept(spec)),
+            **facts_of(spec, context.backups, context.site.placement),
+            **(facts or {}),
+        }
         super().__init__(self.token, name, self.facts, opts)
 
     @classmethod
@@ -94,13 +108,14 @@ class Component(pulumi.ComponentResource):
         return {spec.kind: release_of(spec.kind, chosen).version} if spec.kind in CATALOGUE else {}
 
     @classmethod
-    def occupies(cls, name: str, spec: Any, consumers: Sequence[str]) -> list[str]:  # noqa: ARG003
+    def occupies(cls, name: str, spec: Any, consumers: Sequence[str]) -> list[str]:
         """Every name that service `name` takes from its environment, as `<family>/<name>`; no other service may.
 
         Objects, passwords and certificates are families of their own. Subclasses add what they make.
         """
-        edges = [f"{family}/{name}-{word}-{consumer}" for family, word in _PER_EDGE for consumer in consumers]
-        return [f"object/{name}", f"object/{name}-peers", f"certificate/{name}-server", *edges]
+        parts = [name, *([part_of(name)] if makes_backups(spec) else [])]
+        made = [f"{family}/{part}{suffix}" for part in parts for family, suffix in _PER_PART]
+        return [*made, *(f"password/{name}-password-{consumer}" for consumer in consumers)]
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Where it is reached, the main endpoint first."""

@@ -12,6 +12,7 @@ from components.core.workload import Container, Listener, Probe
 METRICS = "/run/metrics"
 """Directory in which a helper writes what the exporter serves."""
 METRICS_PORT = 9100
+LISTENER = Listener("metrics", METRICS_PORT, "https", "server", service=False)
 
 
 def web_config(folder: str = OWN) -> str:
@@ -40,6 +41,6 @@ def file_exporter(site: Site, config: str) -> Container:
         memory="64Mi",
         readiness=Probe(path="/metrics", port=METRICS_PORT),
         liveness=Probe(path="/", port=METRICS_PORT, period=30, failures=5),
-        listeners=(Listener("metrics", METRICS_PORT, "https", "server", service=False),),
+        listeners=(LISTENER,),
         mounts=(config.rpartition("/")[0], OWN, METRICS),
     )

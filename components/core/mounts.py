@@ -1,6 +1,7 @@
 """Where a process finds its own certificate and what its edges yielded. The same paths in every workload. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 
 import pulumi
 
@@ -29,21 +30,23 @@ def edge_files(name: str, bindings: Mapping[str, Binding]) -> tuple[SecretFile, 
     if "tls" in bindings:
         text = f"tls given; {OWN} holds the service's own certificate; give the service tls another name"
         raise ConfigError([Problem(f"groundwork:services.{name}.uses", text)])
-    return tuple(
-        SecretFile(f"{directory(service)}/{file}", _slot(service, file))
-        for service, file in _files(bindings)
-    )  # fmt: skip
+    return tuple(SecretFile(f"{directory(service)}/{file}", slot) for service, file, slot in _files(bindings))
 
 
 def contents(certificate: Certificate, bindings: Mapping[str, Binding]) -> dict[str, pulumi.Input[str]]:
-    """What is in each of these files, by its slot."""
-    edges = {_slot(service, file): bindings[service].files[file] for service, file in _files(bindings)}
-    return {**certificate.files(), **edges}
+    """What is in a process's own files and in those of its edges, by the slot."""
+    return {**certificate.files(), **edge_contents(bindings)}
 
 
-def _files(bindings: Mapping[str, Binding]) -> Iterable[tuple[str, str]]:
-    return ((service, file) for service, binding in sorted(bindings.items()) for file in sorted(binding.files))
+def edge_contents(bindings: Mapping[str, Binding]) -> dict[str, pulumi.Input[str]]:
+    """What is in the files of every edge, by the slot."""
+    return {slot: bindings[service].files[file] for service, file, slot in _files(bindings)}
 
 
-def _slot(service: str, file: str) -> str:
-    return f"{service}.{file}"
+def _files(bindings: Mapping[str, Binding]) -> Iterator[tuple[str, str, str]]:
+    """Service, file and slot of each. The certificate that a client has on all its edges is stored once."""
+    client: dict[str, pulumi.Input[str]] = {}
+    for service, binding in sorted(bindings.items()):
+        for file, content in sorted(binding.files.items(), key=itemgetter(0)):
+            is_client = file in _CERTIFICATE and client.setdefault(file, content) is content
+            yield service, file, f"client_{file}" if is_client else f"{service}.{file}"

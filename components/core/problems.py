@@ -18,6 +18,8 @@ _LONGEST = 590
 _SHOWN = 60
 _EXAMINED = 1000
 _LISTED = 30
+_HIDDEN = "(not shown, it may be a secret)"
+_MARKS = ",;:.'\"()"
 _NEEDED = {
     "bool": "true or false is needed",
     "date": "a day is needed, such as 2026-12-31",
@@ -49,7 +51,9 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        line = f"{self.path}: {self.text}"
+        # Texts name what was given, and a secret may have been given anywhere.
+        words = (_HIDDEN if may_be_secret(word.strip(_MARKS)) else word for word in self.text.split(" "))
+        line = f"{self.path}: {' '.join(words)}"
         return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
 
 
@@ -108,7 +112,7 @@ def shown(value: object) -> str:
         return "a huge number"
     text = str(value)[:_EXAMINED]
     if may_be_secret(text):
-        return "(not shown, it may be a secret)"
+        return _HIDDEN
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1])
     text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
     return f'"{text}"' if (isinstance(value, str) and text != text.strip()) or not text else text

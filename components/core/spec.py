@@ -3,6 +3,7 @@
 A spec never holds an Output, a secret or a reference to another resource.
 """
 
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -80,6 +81,15 @@ class ServiceSpec(Spec):
     def edges(self) -> tuple[str, ...]:
         """Every service this one connects to, named once, in the order written."""
         return tuple(dict.fromkeys(self.uses))
+
+    def ends(self, name: str) -> Mapping[str, tuple[str, ...]]:
+        """Who connects to each of them, if the service is called `name`: itself, or a part with a name of its own."""
+        return dict.fromkeys(self.edges, (name,))
+
+    def named(self, used: str) -> Iterator[str]:
+        """The fields that name a service which it connects to."""
+        if used in self.uses:
+            yield "uses"
 
 
 class ServerSpec(ServiceSpec):

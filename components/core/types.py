@@ -6,6 +6,7 @@ knows a provider.
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import ip_network
 from typing import Annotated
@@ -14,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 _BINARY = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _LARGE = 10**9
+_LAST_PORT = 65535
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -39,6 +41,20 @@ def _version_as_text(value: object) -> object:
     if isinstance(value, float):
         raise ValueError("put it in quotes, since YAML takes 8.10 for the number 8.1")
     return _number_as_text(value)
+
+
+def _second_as_text(value: object) -> object:
+    """YAML reads a time without quotes as one, in UTC where it ends in Z."""
+    if isinstance(value, datetime) and not value.utcoffset():
+        return f"{value.replace(tzinfo=None).isoformat()}Z"
+    return value
+
+
+def _port_exists(address: str) -> str:
+    port = address.removeprefix("https://").partition(":")[2]
+    if port and not 0 < int(port) <= _LAST_PORT:
+        raise ValueError(f"allowed: a port from 1 to {_LAST_PORT}, or none for 443")
+    return address
 
 
 def _network(value: str) -> str:
@@ -118,11 +134,30 @@ Duration = Annotated[
     BeforeValidator(_number_as_text),
     AfterValidator(_matching(r"[1-9][0-9]{0,6}[sm]|[1-9][0-9]{0,4}[hd]", "a time such as 30s, 15m, 12h or 90d")),
 ]
+Days = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]{0,3}d", "days such as 30d"))]
+Second = Annotated[
+    str,
+    BeforeValidator(_second_as_text),
+    AfterValidator(
+        _matching(
+            r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z",
+            "a second in UTC such as 2026-11-21T12:00:00Z",
+        )
+    ),
+]
 UrlPath = Annotated[
     str,
     AfterValidator(
         _matching(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", "a path such as / or /api/v1, no slash at its end")
     ),
+]
+HttpsAddress = Annotated[
+    str,
+    AfterValidator(_matching(r"https://[a-z0-9.-]+(:[0-9]{1,9})?", "an address such as https://s3.example.com")),
+    AfterValidator(_port_exists),
+]
+S3Bucket = Annotated[
+    str, AfterValidator(_matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name such as acme-backups"))
 ]
 Version = Annotated[
     str,
@@ -154,6 +189,13 @@ def bytes_of(size: str) -> int:
     """Bytes of a Memory or Storage value: `512Mi` is 536870912."""
     number, unit = re.fullmatch(r"([0-9]+)([KMGT]i)?", size).groups("")  # type: ignore[union-attr]
     return int(number) * _BINARY[unit]
+
+
+def shortest(size: str) -> str:
+    """A size in the largest unit that it is a whole number of, as Kubernetes keeps it: `1024Mi` is `1Gi`."""
+    count = bytes_of(size)
+    unit = max((unit for unit in _BINARY if count % _BINARY[unit] == 0), key=lambda unit: _BINARY[unit])
+    return f"{count // _BINARY[unit]}{unit or ''}"
 
 
 def seconds_of(duration: str) -> int:

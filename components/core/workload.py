@@ -125,6 +125,8 @@ class Workload:
     data_class: str
     uid: int
     """User and group id every process runs as; never 0."""
+    part: str = ""
+    """What it is of a service that has several workloads: its name is that of the service, `-` and this. Empty: all."""
     replicas: int = 1
     stateful: bool = False
     """Instances have a stable name and their own volumes, and start and stop in order."""
@@ -139,7 +141,7 @@ class Workload:
     reaches: tuple[Reach, ...] = ()
     """Services that this one connects to."""
     peers: tuple[int, ...] = ()
-    """Ports on which instances talk to one another; none: instances don't know of each other."""
+    """Ports on which instances of the service talk to these; none: instances don't know of each other."""
     public: bool = False
     """Whether clients from outside the environment may connect to its service ports."""
     publish: int = 0
@@ -154,6 +156,11 @@ class Workload:
     """Time between leaving the service's addresses and being told to stop, for processes that don't wait themselves."""
     restart_on_secrets: bool = True
     """Whether changed secrets restart the instances; False where the server reloads files by itself."""
+
+    @property
+    def service(self) -> str:
+        """The service that it is, or is a part of."""
+        return self.name.removesuffix(f"-{self.part}") if self.part else self.name
 
     @property
     def listeners(self) -> tuple[Listener, ...]:

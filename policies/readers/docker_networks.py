@@ -5,6 +5,7 @@ name without a consumer. Only who is on a network reaches anybody on it; one tha
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from policies.kit.engine import JOINS, by_name, is_container, joins, sandbox_of
@@ -45,12 +46,6 @@ def check_container(check: Check, public: bool) -> None:
         check.fail(everything.path, "publishes every port of the image", "false", "remove it and name the port")
     for port in check.root.at("ports").items:
         _check_port(check, port, public)
-    service = check.resource.service
-    for network in check.root.at("networksAdvanced").items:
-        for alias in network.at("aliases").items:
-            if alias.known and not re.fullmatch(rf"{re.escape(service)}(-\d+)?", alias.text):
-                what = f"({shown(alias.value)}) answers to a name that is not its service's"
-                check.fail(alias.path, what, f"{service} and {service}-NUMBER", "remove it")
 
 
 def _check_mode(check: Check) -> None:
@@ -94,7 +89,8 @@ def check_network(check: Check, public: bool) -> None:
         what = f"is {shown(driver.value)}, which leads to other machines"
         check.fail(driver.path, what, "bridge", "remove it")
     publish = check.component.at("publish") if check.component else None
-    asked = public or (publish is not None and publish.known and not publish.missing)
+    let_out = check.resource.service in check.params["outside_ports"]
+    asked = public or let_out or (publish is not None and publish.known and not publish.missing)
     edge = edge_of(check.resource)
     own = edge is not None and not edge.consumer and edge.service == check.resource.service
     if internal.differs(TRUE) and not (own and asked):
@@ -112,6 +108,7 @@ def check_together(check: StackCheck) -> None:
         single = check.on(container)
         for node in single.root.at("networksAdvanced").items:
             _check_place(single, node.at("name"), networks)
+            _check_aliases(single, node.at("aliases"), services)
         if joins(single.root):
             _check_sandbox(check, single, sandbox_of(container, check.resources))
 
@@ -131,6 +128,16 @@ def _check_edge(single: Check, check: StackCheck, services: dict[str, Resource])
     if edge is not None and edge.service in services and single.resource.service != edge.service:
         what = f"is that of {shown(edge.service)}, but its label says {shown(single.resource.service or None)}"
         single.fail("name", what, "the network's own service", "correct the label")
+
+
+def _check_aliases(single: Check, aliases: Node, services: Collection[str]) -> None:
+    """Names are those of its service and of the service's parts and instances, unless another service is meant."""
+    service = single.resource.service
+    for alias in (one for one in aliases.items if one.known):
+        owners = [name for name in {*services, service} if f"{alias.text}-".startswith(f"{name}-")]
+        if max(owners, key=len, default="") != service:
+            what = f"({shown(alias.value)}) answers to a name that is not its service's"
+            single.fail(alias.path, what, f"{service}, and names that begin with {service}-", "remove it")
 
 
 def _check_place(single: Check, name: Node, networks: dict[str, Resource]) -> None:

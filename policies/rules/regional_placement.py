@@ -85,13 +85,15 @@ def _allowed(check: Check) -> list[str]:
 
 def _check_component(check: Check) -> None:
     data_class = check.root.at("data_class")
-    allowed = _regions(check, data_class.text)
+    residency = check.params["residency"].get(data_class.text, [])
+    # What is used outside runs nothing here: its data may be wherever data may be.
+    runs = check.root.at("existing").missing
+    allowed = _regions(check, data_class.text) if runs else residency
     region = check.root.at("region")
-    if region.known and data_class.known and region.text not in allowed:
+    if region.known and data_class.known and region.text not in allowed and (runs or "*" not in residency):
         what = f"is {shown(region.value)} for {_class_of(check)} data"
         fix = "move the service, or change the data class with its owner"
         check.fail("region", what, _listed(allowed), fix)
-    residency = check.params["residency"].get(data_class.text, [])
     if check.root.at("residency").missing:
         check.fail("residency", "is not declared", _listed(residency), "register the regions its data may be in")
     for node in [*check.root.at("residency").items, *_named_regions(check.root)]:

@@ -16,10 +16,12 @@ from policies.kit.resource import CNPG, DOCKER
 from policies.kit.rule import STRINGS, SWITCH, Check, Rule, StackCheck
 from policies.kit.secrets import shown
 from policies.readers import cnpg, ports
+from policies.readers.clickhouse import check_clickhouse, check_clickhouse_client, check_clickhouse_users
 from policies.readers.exporter import check_web_config
 from policies.readers.kafka import check_kafka_client, check_kafka_server, check_log4j
 from policies.readers.nats import check_nats
 from policies.readers.nginx import check_nginx
+from policies.readers.pgbouncer import check_pgbouncer
 from policies.readers.postgres import check_pg_hba, check_postgresql_conf
 from policies.readers.problem import Problem
 from policies.readers.rabbitmq import (
@@ -30,6 +32,7 @@ from policies.readers.rabbitmq import (
     check_rabbitmq,
 )
 from policies.readers.redis import check_redis
+from policies.readers.versitygw import check_versitygw
 
 _BUILT_IN = ("core", "apps", "batch", "autoscaling", "policy")
 _ENGINE = ("Container", "Network", "RemoteImage", "Volume")
@@ -138,14 +141,19 @@ def _reader(name: str, check: Check, names: list[str]) -> Callable[[str], Iterat
         "*admin*.properties": lambda text: check_kafka_client(text, protocols),
         "log4j2*.properties": check_log4j,
         "*nats*.conf": lambda text: check_nats(text, protocols),
+        "*clickhouse-client*.y*ml": lambda text: check_clickhouse_client(text, protocols),
+        "*clickhouse-users*.y*ml": check_clickhouse_users,
+        "*clickhouse*.y*ml": lambda text: check_clickhouse(text, protocols),
         "rabbitmq-env*.conf": check_environment,
         "rabbitmq*.conf": lambda text: check_rabbitmq(text, protocols),
         "inter_node_tls*.config": lambda text: check_inter_node_tls(text, protocols),
         "advanced*.config": check_advanced,
         "enabled_plugins": check_plugins,
         "*nginx*.conf": lambda text: check_nginx(text, protocols, readable),
+        "versitygw*.conf": check_versitygw,
         "postgresql*.conf": lambda text: check_postgresql_conf(text, protocols),
         "pg_hba*.conf": lambda text: check_pg_hba(text, params["hba_methods"]),
+        "*pgbouncer*.ini": lambda text: check_pgbouncer(text, protocols),
         "*web*.y*ml": lambda text: check_web_config(text, protocols),
         "*exporter*.y*ml": lambda text: check_web_config(text, protocols),
     }

@@ -3,7 +3,7 @@
 Deletion protection of resources (`protect`) is a parameter and off by default: an environment must be removable in one
 command. Claims survive the deletion or replacement of their StatefulSet instead, unless its service says that its data
 may be lost, and go with the namespace. On a Docker engine a volume is a resource of its own and survives its
-containers; one without a name does not.
+containers; one without a name does not. What a volume can't survive a backup does; the pack says which kinds need one.
 """
 
 import re
@@ -16,10 +16,15 @@ from policies.kit.rule import STRINGS, SWITCH, Check, Rule, StackCheck
 from policies.kit.secrets import shown
 from policies.readers.redis import directives
 
+_ENCRYPTED = ("client", "server")
+"""Who encrypts a backup: who makes it, or the store that it is told to."""
+
 
 def _check(check: Check) -> None:
     resource = check.resource
-    if resource.is_a("apps", "StatefulSet"):
+    if resource.is_service:
+        _check_backup(check)
+    elif resource.is_a("apps", "StatefulSet"):
         _check_set(check)
     elif resource.is_a("apps", "Deployment"):
         if _keeps_data(check):
@@ -45,6 +50,26 @@ def _is_given_up(check: Check) -> bool:
     """Whether a person has said in the configuration that the service's data may be lost."""
     protection = check.component.at("deletion_protection") if check.component else None
     return protection is not None and protection.known and protection.value is FALSE
+
+
+def _check_backup(check: Check) -> None:
+    """A service whose data somebody wants says where it is kept besides: encrypted, and where it outlives a region."""
+    if check.root.at("kind").text not in check.params["backed_up_kinds"]:
+        return
+    if not _keeps_data(check) or _is_given_up(check):
+        return
+    backup, own = check.root.at("backup"), check.root.at("region")
+    if backup.missing:
+        what = "is not declared, so data goes with its volumes"
+        check.fail("backup", what, "a backup", "declare backup on the service")
+        return
+    encryption, region = backup.at("encryption"), backup.at("region")
+    if encryption.differs(*_ENCRYPTED):
+        what = f"is {shown(encryption.value)}, so whoever has the store has the data"
+        check.fail(encryption.path, what, " or ".join(_ENCRYPTED), "use a store that encryption is asked of")
+    if check.params["backup_elsewhere"] and region.known and own.known and region.text in ("", own.text):
+        what = f"is {shown(region.value)}, so a region that is lost takes its backups along"
+        check.fail(region.path, what, f"a region other than {own.text}", "use a store in another allowed region")
 
 
 def _check_set(check: Check) -> None:
@@ -128,5 +153,11 @@ RULE = Rule(
     fix="Set the field that the message names.",
     check=_check,
     check_stack=_check_stack,
-    parameters={"when_deleted": STRINGS, "wal_volume": SWITCH, "protected_kinds": STRINGS},
+    parameters={
+        "when_deleted": STRINGS,
+        "backed_up_kinds": STRINGS,
+        "backup_elsewhere": SWITCH,
+        "wal_volume": SWITCH,
+        "protected_kinds": STRINGS,
+    },
 )

@@ -278,7 +278,7 @@ def test_only_its_edges_are_open() -> None:
 
 def test_a_caller_gets_a_certificate_of_its_own() -> None:
     objects = declared({}, worker={**APP, "uses": ["api"]})
-    assert content(objects["Secret worker"])["api.tls.key"] == "(privateKeyPemPkcs8 api-client-worker-key)"
+    assert content(objects["Secret worker"])["client_tls.key"] == "(privateKeyPemPkcs8 pki-worker-client-key)"
     container = objects["Deployment worker"]["spec"]["template"]["spec"]["containers"][0]
     found = {variable["name"]: variable["value"] for variable in container["env"]}
     assert found["API_URL"] == "https://api.groundwork-test.svc:8443"

@@ -144,11 +144,8 @@ def test_every_file_that_the_configuration_names_is_mounted(objects: dict[str, d
 
 def test_secrets_are_in_the_secret_only(objects: dict[str, dict[str, Any]]) -> None:
     data = objects["Secret gateway"]["data"]
-    assert sorted(data.get("value", data)) == [
-        *("api.ca.crt", "api.tls.crt", "api.tls.key"),
-        *("ca.crt", "tls.crt", "tls.key"),
-        *("web.ca.crt", "web.tls.crt", "web.tls.key"),
-    ]
+    own = ("ca.crt", "tls.crt", "tls.key")
+    assert sorted(data.get("value", data)) == sorted([*own, *(f"client_{file}" for file in own)])
     shown = json.dumps({name: m for name, m in objects.items() if not name.startswith("Secret ")})
     assert "Pem" not in shown
     assert "env" not in container(objects, "nginx")

@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.core.types import shortest
 from stacks.compose import compose
 from stacks.config import parse
 from tests.support.recording import CLUSTER, Recorded, kubernetes, run
@@ -26,14 +27,17 @@ class Kubectl:
     """Stands for the program and the cluster behind it."""
 
     def __init__(self, template: str, **claims: str) -> None:
+        self._template = template
         self._objects = {
-            "persistentvolumeclaims": [described(name.replace("_", "-"), size) for name, size in claims.items()],
-            "statefulsets": [
-                {"metadata": {"name": name}, "spec": {"volumeClaimTemplates": [described("data", template)]}}
-                for name in ("queue", "other")
-            ],
+            "persistentvolumeclaims": [described(name.replace("_", "-"), size) for name, size in claims.items()]
         }
+        self.sets("queue", "other")
         self.done: list[tuple[str, ...]] = []
+
+    def sets(self, *names: str) -> None:
+        """Which sets there are."""
+        spec = {"volumeClaimTemplates": [described("data", self._template)]}
+        self._objects["statefulsets"] = [{"metadata": {"name": name}, "spec": spec} for name in names]
 
     def __call__(self, cluster: object, *words: str) -> str:
         assert words[:2] == ("--namespace", "groundwork-test")
@@ -47,9 +51,12 @@ def described(name: str, size: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"resources": {"requests": {"storage": size}}}}
 
 
-def declare(preview: bool = False, reshaped: frozenset[str] = frozenset(), **fields: Any) -> tuple[Any, dict[str, Any]]:
+def declare(
+    preview: bool = False, reshaped: frozenset[str] = frozenset(), store: dict[str, Any] | None = None, **fields: Any
+) -> tuple[Any, dict[str, Any]]:
     """The target, and the set of the queue as it is declared."""
-    environment = parse("test", BASE, {"queue": {**QUEUE, **fields}})
+    services = {"queue": {**QUEUE, **fields}, **({"store": store} if store else {})}
+    environment = parse("test", BASE, services)
     targets: list[Any] = []
 
     def program() -> None:
@@ -114,6 +121,20 @@ def test_a_service_without_a_set_has_an_operator(monkeypatch: pytest.MonkeyPatch
     assert grown(monkeypatch, Kubectl("1Gi", data_queue_0="1Gi"), "postgres") == []
 
 
+def test_each_set_of_a_service_grows_by_its_own_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = Kubectl("1Gi", data_store_1_0="1Gi", data_store_2_0="1Gi", data_store_keeper_0="1Gi", data_store_0="1Gi")
+    kubectl.sets("store-1", "store-2", "store-keeper", "store")
+    monkeypatch.setattr("components.targets.kubernetes.volumes.kubectl", kubectl)
+    store = {"kind": "clickhouse", "replicas": 2, "shards": 2, "storage": "2Gi", "keeper": {"storage": "1Gi"}}
+    target, _ = declare(store=store)
+    old, new = ({"growing": {"storage": size}} for size in ("1Gi", "2Gi"))
+    asyncio.run(target._volumes.grow(pulumi.ResourceHookArgs("urn", "", "store", "type", new, old)))
+    orphans = [
+        ("delete", "statefulset", name, "--cascade=orphan", "--ignore-not-found") for name in ("store-1", "store-2")
+    ]
+    assert sorted(kubectl.done) == sorted([patch("data-store-1-0"), patch("data-store-2-0"), *orphans])
+
+
 def test_a_set_keeps_its_volumes_unless_they_are_given_up() -> None:
     sets = (declare(deletion_protection=answer)[1] for answer in (True, False))
     policies = [found["spec"]["persistentVolumeClaimRetentionPolicy"] for found in sets]
@@ -130,3 +151,11 @@ def test_only_a_preview_keeps_a_set_of_another_shape_from_the_server(
 ) -> None:
     _, manifest = declare(preview, frozenset(reshaped))
     assert ("status" in manifest) == hidden
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [("1024Mi", "1Gi"), ("1536Mi", "1536Mi"), ("200Gi", "200Gi"), ("2048Gi", "2Ti"), ("7Mi", "7Mi")]
+)
+def test_a_size_is_written_as_the_server_keeps_it(size: str, kept: str) -> None:
+    """Another form of the same size would be a difference, for which the set is replaced."""
+    assert shortest(size) == kept

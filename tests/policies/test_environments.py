@@ -6,21 +6,28 @@ from typing import Any
 
 import pytest
 
+from stacks.config import parse
+from stacks.environment import Environment
 from tests.policies.judge import Resources, judge
 from tests.support.environments import committed, load
 from tests.support.recording import record
 
+Declared = tuple[tuple[str, str, Mapping[str, Any]], ...]
+
 
 @cache
-def _declared(environment: str) -> tuple[tuple[str, str, Mapping[str, Any]], ...]:
-    _, recorded = record(load(environment))
+def _committed(environment: str) -> Declared:
+    return _declared(load(environment))
+
+
+def _declared(environment: Environment) -> Declared:
+    _, recorded = record(environment)
     # The engine registers a component before its objects; mocks may answer in another order.
     ordered = sorted(recorded, key=lambda one: not one.type.startswith("groundwork:"))
     return tuple((one.type, one.name, one.inputs) for one in ordered)
 
 
-def _resources(environment: str) -> Resources:
-    declared = _declared(environment)
+def _resources(declared: Declared) -> Resources:
     names = {f"{name}-id": str(inputs.get("name")) for type_, name, inputs in declared if type_.startswith("docker:")}
     resources: Resources = {}
     for type_, name, inputs in declared:
@@ -41,4 +48,48 @@ def _named(value: Any, names: Mapping[str, str]) -> Any:
 
 @pytest.mark.parametrize("environment", committed())
 def test_a_committed_environment_has_no_finding(environment: str) -> None:
-    assert judge(_resources(environment), environment=environment) == {}
+    assert judge(_resources(_committed(environment)), environment=environment) == {}
+
+
+PLACE = {"region": "eu-central-1", "zones": 3, "residency": ["eu-central-1", "eu-west-1"]}
+TARGETS: dict[str, dict[str, Any]] = {
+    "local": {"profile": "local", "target": "docker"},
+    "prod": {"profile": "prod", "cluster": {"context": "mine", "storage_class": "fast"}},
+}
+
+
+@pytest.mark.parametrize("environment", TARGETS)
+def test_an_object_store_has_no_finding(environment: str) -> None:
+    services = {
+        "store": {"kind": "objects", "purpose": "Media", "buckets": [{"name": "media", "versioning": True}]},
+        "api": {"kind": "app", "image": "registry.example/api:1.4.2", "uses": ["store"], "purpose": "Interface"},
+    }
+    written = {**TARGETS[environment], "placement": PLACE, "owner": "team-platform"}
+    assert judge(_resources(_declared(parse(environment, written, services))), environment=environment) == {}
+
+
+@pytest.mark.parametrize("environment", TARGETS)
+def test_a_bucket_outside_is_reached_by_whom_the_pack_lets_out(environment: str) -> None:
+    outside = {"bucket": "acme-media", "region": "eu-west-1", "credentials": "media"}
+    services = {
+        "media": {"kind": "objects", "purpose": "Media", "existing": outside},
+        "api": {"kind": "app", "image": "registry.example/api:1.4.2", "uses": ["media"], "purpose": "Interface"},
+    }
+    written = {**TARGETS[environment], "placement": PLACE, "owner": "team-platform"}
+    resources = _resources(_declared(parse(environment, written, services)))
+    assert set(judge(resources, environment=environment)) == {"network-isolation"}
+    let_out = {"network-isolation": {"outside_ports": {"api": [443]}}}
+    assert judge(resources, environment=environment, config=let_out) == {}
+    resources["Component media"]["props"]["region"] = "us-east-1"
+    found = judge(resources, environment=environment, config=let_out)
+    assert set(found) == {"regional-placement"}
+
+
+@pytest.mark.parametrize("environment", TARGETS)
+def test_a_service_of_several_parts_has_no_finding(environment: str) -> None:
+    services = {
+        "store": {"kind": "clickhouse", "replicas": 2, "shards": 2, "purpose": "Telemetry"},
+        "api": {"kind": "app", "image": "registry.example/api:1.4.2", "uses": ["store"], "purpose": "Interface"},
+    }
+    written = {**TARGETS[environment], "placement": PLACE, "owner": "team-platform"}
+    assert judge(_resources(_declared(parse(environment, written, services))), environment=environment) == {}

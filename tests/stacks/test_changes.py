@@ -170,6 +170,46 @@ def test_a_version_that_can_t_take_over_is_refused_even_without_protection(versi
     assert said(environment(), old) == [f"groundwork:services.cluster.version: {says}"]
 
 
+STORE: dict[str, Any] = {"kind": "clickhouse", "storage": "10Gi"}
+REPLICATED: dict[str, Any] = {**STORE, "replicas": 3, "shards": 2, "keeper": {"storage": "5Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (
+            STORE,
+            {**STORE, "replicas": 2},
+            "replicas: 2 given, 1 deployed; a Keeper of three begins empty; put it back, or copy the tables into a new "
+            f"service; {GIVE_UP}",
+        ),
+        (
+            REPLICATED,
+            {**REPLICATED, "replicas": 2},
+            f"replicas: 2 given, 3 deployed; it can grow, never shrink; set 3 or more; {GIVE_UP}",
+        ),
+        (
+            REPLICATED,
+            {**REPLICATED, "shards": 1},
+            f"shards: 1 given, 2 deployed; it can grow, never shrink; set 2 or more; {GIVE_UP}",
+        ),
+        (
+            REPLICATED,
+            {**REPLICATED, "keeper": {"storage": "4Gi"}},
+            f"keeper.storage: 4Gi given, 5Gi deployed; it can grow, never shrink; set 5Gi or more; {GIVE_UP}",
+        ),
+        (
+            REPLICATED,
+            STORE,
+            "replicas: 1 given, 3 deployed; without Keeper the tables could not be written; put it back, or copy the "
+            f"tables into a new service; {GIVE_UP}",
+        ),
+    ],
+)
+def test_a_clickhouse_keeps_its_keeper_and_its_shards(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
+    assert said(environment(store=after), facts(store=before)) == [f"groundwork:services.store.{says}"]
+
+
 def test_an_operator_takes_one_major_and_a_single_server_takes_none() -> None:
     assert said(environment(), {"cluster": {**deployed()["cluster"], "version": "17.9"}}) == []
     assert said(environment(), {"postgres": {**deployed()["postgres"], "version": "17.9"}}) == [
@@ -188,6 +228,18 @@ def test_without_protection_data_may_be_lost() -> None:
     assert said(changed("queue", storage="2Gi", deletion_protection=False)), (
         "protection must be off before, not with it"
     )
+
+
+def test_what_has_data_does_not_begin_with_a_backup() -> None:
+    store = {"backup": {"to": "objects"}, "restore": {"store": "objects"}}
+    wanted = environment(objects={}, postgres={**SERVICES["postgres"], **store})
+    assert [str(problem) for problem in service_problems(wanted, deployed())] == [
+        "groundwork:services.postgres.restore: given; a backup is what a new service begins with, and this one has "
+        "data, which would stay as it is; remove it, or restore into a service of another name, with restore.service: "
+        "the name of this one"
+    ]
+    assert service_problems(wanted, facts(objects={}, postgres={**SERVICES["postgres"], **store})) == []
+    assert service_problems(wanted, {}) == []
 
 
 def test_protection_of_nothing_is_a_mistake() -> None:

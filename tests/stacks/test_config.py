@@ -112,7 +112,7 @@ def test_unknown_kind_suggests_the_closest() -> None:
     found = mistakes(services={**SERVICES, "postgrse": None})
     assert found == [
         "groundwork:services.postgrse.kind: postgrse given; there is no such kind of service; did you mean postgres? "
-        "Allowed: app, kafka, nats, nginx, postgres, rabbitmq, redis"
+        "Allowed: app, clickhouse, kafka, nats, nginx, objects, postgres, rabbitmq, redis"
     ]
 
 

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from components.core.backup import makes_backups, part_of
 from tests.support.checkout import ROOT
 from tests.support.environments import committed, load
 from tests.support.recording import record
@@ -47,7 +48,9 @@ def test_every_edge_is_a_network_of_its_two_ends(name: str) -> None:
     for resource in recorded:
         for network in resource.inputs.get("networksAdvanced", ()):
             ends.setdefault(network["name"], set()).add(resource.name.removesuffix("-0-sandbox"))
-    edges = {(consumer, used) for consumer, spec in environment.services.items() for used in spec.edges}
+    services = environment.services
+    edges = {(end, used) for name, spec in services.items() for used, ends in spec.ends(name).items() for end in ends}
+    edges |= {(part_of(name), name) for name, spec in services.items() if makes_backups(spec)}
     assert edges
     expected = {f"groundwork-{name}-{consumer}--{used}": {consumer, used} for consumer, used in edges}
     assert {network: who for network, who in ends.items() if "--" in network} == expected

@@ -80,10 +80,20 @@ def record(environment: Environment, cluster: Cluster = CLUSTER) -> tuple[Platfo
             if environment.target == "docker"
             else kubernetes(environment.name, environment.placement, environment.owner, cluster)
         )
-        platforms.append(compose(environment, target))
+        platforms.append(compose(environment, target, keys=key_pairs(environment)))
 
     recorded = run(program, environment.name)
     return platforms[0], recorded
+
+
+def key_pairs(environment: Environment) -> dict[str, dict[str, pulumi.Output[str]]]:
+    """Every key pair that a service of the environment names."""
+    existing = (getattr(spec, "existing", None) for spec in environment.services.values())
+    parts = ("access_key_id", "secret_access_key")
+    return {
+        name: {part: pulumi.Output.secret(f"({part} {name})") for part in parts}
+        for name in (one.credentials for one in existing if one)
+    }
 
 
 def kubernetes(name: str, placement: Placement, owner: str = "team-test", cluster: Cluster = CLUSTER) -> Kubernetes:

@@ -45,9 +45,9 @@ class Surroundings:
         self.certificates.append((service, *hosts))
         return self._certificate(service)
 
-    def client(self, consumer: str, service: str, parent: pulumi.Resource) -> Certificate:
-        self.certificates.append((consumer, service))
-        return self._certificate(f"{consumer}-{service}")
+    def client(self, consumer: str) -> Certificate:
+        self.certificates.append((consumer,))
+        return self._certificate(consumer)
 
     def _certificate(self, name: str) -> Certificate:
         return Certificate(*(pulumi.Output.secret(f"({part} {name})") for part in ("ca", "chain", "key")))

@@ -60,7 +60,7 @@ class Naming:
         """Labels of everything that belongs to a workload."""
         return {
             f"{DOMAIN}/environment": self.environment,
-            f"{DOMAIN}/service": workload.name,
+            f"{DOMAIN}/service": workload.service,
             f"{DOMAIN}/owner": workload.owner,
             f"{DOMAIN}/data-class": workload.data_class,
         }

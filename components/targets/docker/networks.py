@@ -16,23 +16,25 @@ def published_ports(workload: Workload) -> dict[int, int]:
 
 
 def render_networks(workload: Workload, naming: Naming) -> dict[str, Properties]:
-    """The networks that come with a workload, by role: its own, and one for each caller.
+    """The networks that come with a workload, by role: its service's own, and one for each caller.
 
-    Its own connects its instances and bears its published port; who has no edge is on it alone.
+    A service's own connects its instances, bears its published port and leads to services outside; who has no edge is
+    on it alone.
     """
     networks: dict[str, Properties] = {}
-    published = bool(published_ports(workload))
-    if published or workload.peers or not (workload.callers or workload.reaches):
-        networks["network"] = _network(naming.own_network(workload.name), workload, naming, internal=not published)
-    for caller in workload.callers:
-        name = naming.edge_network(caller.service, workload.name)
+    leads_out = bool(published_ports(workload)) or any(reach.outside for reach in workload.reaches)
+    if leads_out or workload.peers or not (workload.callers or workload.reaches):
+        networks["network"] = _network(naming.own_network(workload.service), workload, naming, internal=not leads_out)
+    for caller in (caller for caller in workload.callers if caller.service != workload.service):
+        name = naming.edge_network(caller.service, workload.service)
         networks[f"from-{caller.service}"] = _network(name, workload, naming, internal=True)
     return networks
 
 
 def reached_networks(workload: Workload, naming: Naming) -> list[str]:
-    """Names of the networks of the services it uses."""
-    return sorted({naming.edge_network(workload.name, reach.service) for reach in workload.reaches})
+    """Names of the networks of the services of the environment that it uses."""
+    others = {reach.service for reach in workload.reaches if not reach.outside} - {workload.service}
+    return sorted(naming.edge_network(workload.service, other) for other in others)
 
 
 def _network(name: str, workload: Workload, naming: Naming, *, internal: bool) -> Properties:

@@ -53,25 +53,30 @@ class Docker:
     def realise(
         self, parent: Component, workload: Workload, secrets: Mapping[str, pulumi.Input[str]]
     ) -> list[pulumi.Resource]:
-        """Create everything of the workload below `parent`. Raises KeyError for a slot without content."""
+        """Create everything of the workload below `parent`. Raises KeyError for a slot without content.
+
+        Workloads of one service share its networks.
+        """
         content = {slot: pulumi.Output.secret(secrets[slot]) for slot in workload.slots}
-        made = self._create_networks(parent, workload)
+        made = self._networks_of(parent, workload)
         joined = [*made, *(self._networks[name] for name in reached_networks(workload, self.naming))]
         serving: list[pulumi.Resource] = []
         for index in range(workload.autoscale.minimum if workload.autoscale else workload.replicas):
             in_order = serving if workload.stateful and not workload.parallel_start else []
             instance = _Instance(self, parent, workload, index, content)
             serving = [*serving, *instance.create(joined, [*self._after, *in_order])]
-        self._serving[workload.name] = serving
+        # What makes backups is no part of its service: nobody waits for it.
+        self._serving.setdefault(workload.service, []).extend(serving)
         return [*made, *serving]
 
-    def _create_networks(self, parent: Component, workload: Workload) -> "list[DockerObject]":
-        made = []
+    def _networks_of(self, parent: Component, workload: Workload) -> "list[DockerObject]":
+        networks = []
         for role, properties in render_networks(workload, self.naming).items():
-            network = self.create(parent, f"{workload.name}-{role}", "network:Network", properties)
-            self._networks[str(properties["name"])] = network
-            made.append(network)
-        return made
+            name = str(properties["name"])
+            if name not in self._networks:
+                self._networks[name] = self.create(parent, f"{parent.name}-{role}", "network:Network", properties)
+            networks.append(self._networks[name])
+        return networks
 
     def create(
         self,

@@ -6,6 +6,7 @@ from components.core.workload import Workload
 
 DOMAIN = "groundwork.dev"
 INSTANCE = "app.kubernetes.io/instance"
+_PART = "app.kubernetes.io/component"
 
 Manifest = dict[str, object]
 
@@ -32,12 +33,13 @@ def service_labels(environment: str, name: str, kind: str, owner: str, data_clas
 
 def workload_labels(environment: str, workload: Workload) -> dict[str, str]:
     """Labels of every object and pod of a workload."""
-    return service_labels(environment, workload.name, workload.kind, workload.owner, workload.data_class)
+    labels = service_labels(environment, workload.service, workload.kind, workload.owner, workload.data_class)
+    return {**labels, **({_PART: workload.part} if workload.part else {})}
 
 
-def instance_selector(name: str) -> dict[str, dict[str, str]]:
-    """Selects the pods of one service."""
-    return {"matchLabels": {INSTANCE: name}}
+def instance_selector(service: str, part: str = "") -> dict[str, dict[str, str]]:
+    """Selects the pods of one service, or of one part of it."""
+    return {"matchLabels": {INSTANCE: service, **({_PART: part} if part else {})}}
 
 
 def metadata(name: str, namespace: str, labels: Mapping[str, str], **more: object) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from posixpath import basename
 
 from components.core.site import Placement
+from components.core.types import shortest
 from components.core.workload import Listener, Workload
 from components.targets.kubernetes.labels import DOMAIN, Manifest, instance_selector, metadata, workload_labels
 from components.targets.kubernetes.network import policy_of
@@ -25,7 +26,7 @@ def render_workload(
         "network": {**_head("networking.k8s.io/v1", "NetworkPolicy", meta), "spec": policy_of(workload)},
         "disruption": {
             **_head("policy/v1", "PodDisruptionBudget", meta),
-            "spec": {"maxUnavailable": 1, "selector": instance_selector(workload.name)},
+            "spec": {"maxUnavailable": 1, "selector": instance_selector(workload.service, workload.part)},
         },
     }
     if workload.files:
@@ -84,7 +85,7 @@ def _offered(listener: Listener, service_only: bool) -> int:
 
 
 def _service(workload: Workload, load_balancer: bool) -> Manifest:
-    selector = instance_selector(workload.name)["matchLabels"]
+    selector = instance_selector(workload.service, workload.part)["matchLabels"]
     service: Manifest = {"type": "ClusterIP", "selector": selector, "ports": _ports(workload, service_only=True)}
     if workload.public and load_balancer:
         # Without `Local` every client has a node's address: limits and balancing by client address would be void.
@@ -98,7 +99,7 @@ def _peers(workload: Workload) -> Manifest:
         "type": "ClusterIP",
         "clusterIP": "None",
         "publishNotReadyAddresses": workload.stateful,
-        "selector": instance_selector(workload.name)["matchLabels"],
+        "selector": instance_selector(workload.service, workload.part)["matchLabels"],
         "ports": _ports(workload, service_only=not workload.stateful),
     }
 
@@ -121,7 +122,7 @@ def _set(
     annotations = {f"{DOMAIN}/config-hash": config_hash(workload)} if workload.files else {}
     spec: Manifest = {
         "replicas": workload.autoscale.minimum if workload.autoscale else workload.replicas,
-        "selector": instance_selector(workload.name),
+        "selector": instance_selector(workload.service, workload.part),
         "template": pod_template(
             workload, placement, {**labels, "app.kubernetes.io/version": workload.version}, annotations
         ),
@@ -144,10 +145,10 @@ def _set(
 def _claim(name: str, size: str, workload: Workload, storage_class: str) -> Manifest:
     """A claim template can't change once it exists, so it bears no label that may: no owner, no data class."""
     return {
-        "metadata": {"name": name, "labels": instance_selector(workload.name)["matchLabels"]},
+        "metadata": {"name": name, "labels": instance_selector(workload.service, workload.part)["matchLabels"]},
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": storage_class,
-            "resources": {"requests": {"storage": size}},
+            "resources": {"requests": {"storage": shortest(size)}},
         },
     }

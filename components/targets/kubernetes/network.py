@@ -19,6 +19,9 @@ _DNS: Manifest = {
     "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
 }
 
+ANYWHERE: Manifest = {"ipBlock": {"cidr": "0.0.0.0/0"}}
+"""Peer of a rule to what is no pod, and has a name instead of an address."""
+
 
 def deny_all() -> Manifest:
     """Spec that selects every pod of the namespace and allows nothing."""
@@ -41,18 +44,23 @@ def from_services(callers: Iterable[Reach]) -> list[Manifest]:
 
 
 def to_services(reaches: Iterable[Reach]) -> list[Manifest]:
-    """Egress rules: each reached service on its ports."""
-    return [{"to": [{"podSelector": instance_selector(r.service)}], "ports": _ports(r.ports)} for r in reaches]
+    """Egress rules: each reached service on its ports, wherever one outside may be."""
+    return [{"to": [_peer(reach)], "ports": _ports(reach.ports)} for reach in reaches]
 
 
 def policy_of(workload: Workload) -> Manifest:
     """Spec of a workload's own policy."""
-    itself = [Reach(workload.name, workload.peers)] if workload.peers else []
+    itself = [Reach(workload.service, workload.peers)] if workload.peers else []
     ingress = from_services([*workload.callers, *itself])
     if workload.public:
         ports = tuple(listener.port for listener in workload.listeners if listener.service)
         ingress.append({"ports": _ports(ports)})
-    return edges_only(workload.name, ingress, to_services([*workload.reaches, *itself]))
+    edges = edges_only(workload.service, ingress, to_services([*workload.reaches, *itself]))
+    return {**edges, "podSelector": instance_selector(workload.service, workload.part)}
+
+
+def _peer(reach: Reach) -> Manifest:
+    return ANYWHERE if reach.outside else {"podSelector": instance_selector(reach.service)}
 
 
 def _ports(ports: Iterable[int]) -> list[Manifest]:

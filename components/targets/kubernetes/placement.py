@@ -17,7 +17,9 @@ def region_affinity(placement: Placement) -> Manifest:
     }
 
 
-def zone_spread(name: str, placement: Placement, replicas: int, rolling: bool = False) -> list[Manifest]:
+def zone_spread(
+    service: str, placement: Placement, replicas: int, rolling: bool = False, part: str = ""
+) -> list[Manifest]:
     """Spread over zones, which is a condition where replicas could share one without need, and over nodes.
 
     `rolling`: pods of a Deployment. They may run in any zone, and during an update there are two revisions of them.
@@ -27,7 +29,7 @@ def zone_spread(name: str, placement: Placement, replicas: int, rolling: bool = 
         "maxSkew": 1,
         "topologyKey": ZONE,
         "whenUnsatisfiable": "DoNotSchedule" if required else "ScheduleAnyway",
-        "labelSelector": instance_selector(name),
+        "labelSelector": instance_selector(service, part),
     }
     if required:
         # What has a volume waits for its own zone when that is lost; what has none moves to the zones that are left.

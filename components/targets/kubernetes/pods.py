@@ -37,7 +37,9 @@ def pod_template(
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "affinity": {"nodeAffinity": region_affinity(placement)},
-            "topologySpreadConstraints": zone_spread(workload.name, placement, minimum, not workload.stateful),
+            "topologySpreadConstraints": zone_spread(
+                workload.service, placement, minimum, not workload.stateful, workload.part
+            ),
             "containers": [_container(container, workload) for container in workload.containers],
             "volumes": _volumes(workload),
         },

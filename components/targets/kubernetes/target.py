@@ -17,7 +17,7 @@ from components.core.component import Component
 from components.core.site import Names, Placement
 from components.core.workload import Listener, Workload
 from components.targets.kubernetes.cluster import Cluster
-from components.targets.kubernetes.labels import DOMAIN, Manifest, environment_labels
+from components.targets.kubernetes.labels import DOMAIN, INSTANCE, Manifest, environment_labels
 from components.targets.kubernetes.manifests import SECRET_HASH, render_workload
 from components.targets.kubernetes.network import deny_all
 from components.targets.kubernetes.placement import volume_topology
@@ -128,7 +128,9 @@ class Kubernetes:
         resource = KubernetesObject(name, manifest, options)
         self.made.append(resource)
         if serves:
-            self._serving.setdefault(parent.name, []).append(resource)
+            # What makes backups is no part of its service: nobody waits for it.
+            meta: Any = manifest["metadata"]
+            self._serving.setdefault(meta["labels"][INSTANCE], []).append(resource)
         return resource
 
     def _awaits_address(self, service: Manifest) -> bool:

@@ -28,11 +28,13 @@ class Volumes:
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
         self._namespace = namespace
-        self._sizes: dict[str, dict[str, str]] = {}
+        self._sets: dict[str, dict[str, dict[str, str]]] = {}
+        """Sizes of the volumes of each set of each service."""
 
     def declare(self, parent: Component, workload: Workload, manifest: Any) -> None:
         """Complete the manifest of a set, in place."""
-        self._sizes[workload.name] = {volume.name: volume.size for volume in workload.volumes}
+        sizes = {volume.name: volume.size for volume in workload.volumes}
+        self._sets.setdefault(parent.name, {})[workload.name] = sizes
         if workload.volumes and not parent.spec.deletion_protection:
             # A set that takes its place would else find them again.
             manifest["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] = "Delete"
@@ -45,26 +47,20 @@ class Volumes:
         """Before the component of a service changes. By then every set is declared. Raises KubectlError."""
         after = Kept(growing=(args.new_inputs or {})["growing"])
         if grown(args.old_inputs or {}, after):
-            await asyncio.to_thread(self._grow, args.name)
+            for name, sizes in self._sets.get(args.name, {}).items():
+                await asyncio.to_thread(self._grow, name, sizes)
 
-    def _grow(self, service: str) -> None:
+    def _grow(self, workload: str, sizes: Mapping[str, str]) -> None:
         """Claims first: where the cluster refuses that, the set is left alone."""
         for name, claim in self._read("persistentvolumeclaims").items():
-            size = self._size(service, name)
+            size = _size(workload, sizes, name)
             if size and bytes_of(size) > _requested(claim):
                 change = json.dumps({"spec": {"resources": {"requests": {"storage": size}}}})
                 self._run("patch", "persistentvolumeclaim", name, "--type=merge", f"--patch={change}")
-        found = self._read("statefulsets").get(service, {"spec": {}})
+        found = self._read("statefulsets").get(workload, {"spec": {}})
         templates = found["spec"].get("volumeClaimTemplates", ())
-        sizes = self._sizes.get(service, {})
         if any(bytes_of(sizes.get(_name(one), "0")) > _requested(one) for one in templates):
-            self._run("delete", "statefulset", service, "--cascade=orphan", "--ignore-not-found")
-
-    def _size(self, service: str, claim: str) -> str:
-        """What a claim shall have; empty for that of another. A set's are named `{template}-{set}-{ordinal}`."""
-        start, _, ordinal = claim.rpartition("-")
-        found = (size for volume, size in self._sizes.get(service, {}).items() if start == f"{volume}-{service}")
-        return next(found, "") if ordinal.isdigit() else ""
+            self._run("delete", "statefulset", workload, "--cascade=orphan", "--ignore-not-found")
 
     def _read(self, kind: str) -> dict[str, Any]:
         """Every object of a kind in the namespace, by its name."""
@@ -72,6 +68,13 @@ class Volumes:
 
     def _run(self, *words: str) -> str:
         return kubectl(self._cluster, "--namespace", self._namespace, *words)
+
+
+def _size(workload: str, sizes: Mapping[str, str], claim: str) -> str:
+    """What a claim shall have; empty for that of another. A set's are named `{template}-{set}-{ordinal}`."""
+    start, _, ordinal = claim.rpartition("-")
+    found = (size for volume, size in sizes.items() if start == f"{volume}-{workload}")
+    return next(found, "") if ordinal.isdigit() else ""
 
 
 def _name(item: Mapping[str, Any]) -> str:

@@ -1,0 +1,66 @@
+# backup.sh: what the scripts of backups share. POSIX sh. Needs backup-settings.sh beside it, and $run, a folder of its own.
+. "${0%/*}/backup-settings.sh"
+umask 077
+me=${0##*/} me=${me%.sh}
+state=$STAGING/state
+copy=$STAGING/drill
+# The first process of a container ignores signals that it has no trap for, and a shell looks at them between commands.
+# By which of them it is told to end, its image says.
+trap 'exit 0' TERM INT QUIT
+pause() { sleep "$1" & wait $!; }
+log() { echo "$me: $*" >&2; }
+
+# work COMMAND...: runs it, and shows meanwhile that somebody is at work.
+work() {
+  "$@" &
+  worker=$!
+  while kill -0 $worker 2>/dev/null; do touch "$run/beat"; pause 1; done
+  wait $worker
+}
+
+# put FILE <content: never half written.
+put() { cat >"$1.new" && mv "$1.new" "$1"; }
+
+has() { [ "$1" = any ] || case ",$1," in *",$2,"*) ;; *) return 1 ;; esac; }
+
+# fits MINUTE HOUR DAY MONTH WEEKDAY SCHEDULE: crontab(5): of two days that are given, either will do.
+fits() {
+  has "$6" "$1" && has "$7" "$2" && has "$9" "$4" || return 1
+  if [ "$8" = any ] || [ "${10}" = any ]; then has "$8" "$3" && has "${10}" "$5"; else has "$8" "$3" || has "${10}" "$5"; fi
+}
+
+# note_due NAME SCHEDULE: NAME is wanted if its time has come since this was last asked, or if it never was.
+note_due() {
+  name=$1 schedule=$2
+  now=$(date -u +%s) now=$((now - now % 60))
+  minute=$(cat "$state/$name.asked" 2>/dev/null) || { touch "$state/$name.wanted"; minute=$now; }
+  while [ "$minute" -lt "$now" ]; do
+    minute=$((minute + 60))
+    if fits $(date -u -d "@$minute" '+%M %H %d %m %w') $schedule; then touch "$state/$name.wanted"; minute=$now; fi
+  done
+  echo "$now" | put "$state/$name.asked"
+}
+
+# attempt NAME COMMAND...: does what is wanted; it stays wanted where it fails.
+attempt() {
+  wanted=$state/$1.wanted what=$1
+  shift
+  [ -e "$wanted" ] || return 0
+  if work "$@"; then rm "$wanted" && return; fi
+  log "the $what failed; it is tried again"
+  pause 30
+  return 1
+}
+
+# drills COMMAND...: has the newest backup restored, from the first one on, and says when that has succeeded.
+drills() {
+  while :; do
+    touch "$run/beat" "$run/ready"
+    if [ -e "$state/shipped" ]; then note_due drill "$DRILL"; fi
+    if [ -e "$state/drill.wanted" ]; then
+      if attempt drill "$@"; then date -u +%s | put "$state/drilled"; fi
+      rm -rf "$copy"
+    fi
+    pause 2
+  done
+}
