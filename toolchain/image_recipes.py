@@ -91,10 +91,10 @@ def _exporter(repository: str, title: str, package: str) -> Recipe:
     return Recipe(repository, title, user, (package,), entrypoint=(f"/usr/bin/{package}",))
 
 
-def _nginx(repository: str) -> Recipe:
+def _nginx(repository: str, *more: str) -> Recipe:
     command = ("nginx", "-g", "daemon off;")
     user = User("nginx", 101, 101)
-    return Recipe(repository, "nginx with brotli", user, NGINX, command=command, stop_signal="SIGQUIT")
+    return Recipe(repository, "nginx with brotli", user, (*NGINX, *more), command=command, stop_signal="SIGQUIT")
 
 
 def _postgres(repository: str, uid: int) -> Recipe:
@@ -169,7 +169,22 @@ RECIPES = (
         environment=JAVA_PATH,
         command=("java", "-cp", "/opt/kafka/libs/*", "kafka.Kafka"),
     ),
-    _nginx("nginxinc/nginx-unprivileged"),
+    # The original's Debian has the other programs too; backups are encrypted and carried by them.
+    # The original has no user, and knows no folder for data.
+    Recipe(
+        "versity/versitygw",
+        "versitygw",
+        User("nobody", 65534, 65534),
+        program=Program(
+            "/usr/local/bin/versitygw",
+            "github.com/versity/versitygw/cmd/versitygw",
+            "toolchain/go/versitygw",
+            "1.8.0",
+        ),
+        folders={"/var/tmp": 0o1777},  # noqa: S108
+        command=("versitygw",),
+    ),
+    _nginx("nginxinc/nginx-unprivileged", "curl", "gzip", "openssl", "tar"),
     _nginx("fholzer/nginx-brotli"),
     Recipe("curlimages/curl", "curl", User("curl_user", 100, 101), ("curl",), command=("curl",)),
     _exporter("nginx/nginx-prometheus-exporter", "nginx-prometheus-exporter", "prometheus-nginx-exporter"),

@@ -21,7 +21,7 @@ from toolchain.image_layers import Layer
 POSTGRES = "docker.io/library/postgres:18.6-trixie"
 REDIS = "docker.io/library/redis:8.10.1-alpine"
 EXPORTER = "ghcr.io/oliver006/redis_exporter:v1.79.0"
-DEMO = "docker.io/groundwork/demo:0.2.0"
+DEMO = "docker.io/groundwork/demo:0.3.0"
 BOX = "docker.io/natsio/nats-box:0.20.0"
 VERSIONS = {"postgresql-18": "18.6-3", "prometheus-redis-exporter": "1.86.0-1"}
 # Has the images that are listed in the file `has`; says of a registry what the file of its name says, else has it too.
@@ -144,11 +144,11 @@ def test_a_registry_that_says_nothing_is_given_up(engine: Path, monkeypatch: pyt
 
 
 def test_an_image_of_this_project_is_never_taken_from_docker_hub(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Layer(engine / "demo.tar", hashlib.sha256(b"").hexdigest(), {"demo": "0.2.0"})
+    made = Layer(engine / "demo.tar", hashlib.sha256(b"").hexdigest(), {"demo": "0.3.0"})
     made.archive.touch()
     monkeypatch.setattr(image_archive, "go_layer", lambda module, version, log: made)
-    ensure("groundwork/demo:0.2.0", DEMO, "mirror.example/groundwork/demo:0.2.0")
-    assert calls(engine, "pull") == ["mirror.example/groundwork/demo:0.2.0"]
+    ensure("groundwork/demo:0.3.0", DEMO, "mirror.example/groundwork/demo:0.3.0")
+    assert calls(engine, "pull") == ["mirror.example/groundwork/demo:0.3.0"]
     assert loaded(engine)["configuration"]["config"]["Entrypoint"] == ["/demo"]
 
 

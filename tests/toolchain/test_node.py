@@ -194,7 +194,7 @@ def test_what_no_package_brought_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("redis:8.2", "docker.io/library/redis:8.2"),
         ("someone/app:1.0", "docker.io/someone/app:1.0"),
         ("docker.io/redis:8.2", "docker.io/library/redis:8.2"),
-        ("docker.io/groundwork/demo:0.2.0", "docker.io/groundwork/demo:0.2.0"),
+        ("docker.io/groundwork/demo:0.3.0", "docker.io/groundwork/demo:0.3.0"),
         ("mirror.example:5000/docker.io/library/redis:8", "mirror.example:5000/docker.io/library/redis:8"),
     ],
 )
