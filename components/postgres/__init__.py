@@ -13,11 +13,14 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 
+from components.core.backups import backups_of
 from components.core.bindings import Binding, Certificate, Endpoint, Reach
 from components.core.catalogue import release_of
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
+from components.core.fetching import fetching_secrets
 from components.core.site import Placement
+from components.postgres.dumping import postgres_duty, restored
 from components.postgres.plan import PORT, PostgresPlan, plan_postgres, wal_size
 from components.postgres.render import scram_verifier
 from components.postgres.single import single_workload
@@ -59,13 +62,13 @@ class Postgres(Component):
             opts=opts,
         )
         self._passwords = {role: self._password(role) for role in self.plan.roles}
-        self._certificates = {role: context.issuer.client(role, name, self) for role in self.plan.roles}
-        verifiers = {role: _verifier(password, role) for role, password in self._passwords.items()}
+        self._certificates = {role: context.issuer.client(role) for role in self.plan.roles}
         if spec.replicated:
+            verifiers = {role: _verifier(password, role) for role, password in self._passwords.items()}
             native = import_module(_NATIVE[context.target.kind])
             native.realise_replicated(self, self.plan, context.target, context.issuer, verifiers)
         else:
-            self._realise_single(verifiers)
+            self._realise_single()
         self.finish(endpoint=self.endpoints()[0].url)
 
     @classmethod
@@ -107,8 +110,8 @@ class Postgres(Component):
 
     @classmethod
     def systems(cls, spec: Any) -> dict[str, str]:
-        """A replicated service also needs the operator and has a pooler."""
-        more = {"cloudnative-pg": "cloudnative-pg", "pgbouncer": "pgbouncer-cnpg"} if spec.replicated else {}
+        """Each service has a pooler, and a replicated one needs the operator."""
+        more = {"pgbouncer": "pgbouncer-cnpg", **({"cloudnative-pg": "cloudnative-pg"} if spec.replicated else {})}
         return {**super().systems(spec), **{system: release_of(row).version for system, row in more.items()}}
 
     @classmethod
@@ -123,11 +126,14 @@ class Postgres(Component):
         return names
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The server's or pooler's address."""
+        """The pooler's address."""
         return (Endpoint(self.name, self.plan.host, PORT, "postgresql", "mutual"),)
 
     def connect(self, consumer: str) -> Binding:
-        """Database, role and certificate of `consumer`."""
+        """Database, role and certificate of `consumer`.
+
+        There is a password in any case, so that both halves hand out the same; a replicated one alone asks for it.
+        """
         endpoint = self.endpoints()[0]
         password = self._passwords[consumer].result
         certificate: Certificate = self._certificates[consumer]
@@ -147,10 +153,16 @@ class Postgres(Component):
         options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
         return random.RandomPassword(self.child(f"password-{role}"), length=32, special=False, opts=options)
 
-    def _realise_single(self, verifiers: Mapping[str, pulumi.Output[str]]) -> None:
-        certificate = self.context.issuer.server(self.name, self.plan.hosts, self)
-        secrets = {**certificate.files(), **{f"verifier-{role}": value for role, value in verifiers.items()}}
-        self.context.target.realise(self, single_workload(self.plan), secrets)
+    def _realise_single(self) -> None:
+        context, restore = self.context, self.plan.spec.restore
+        certificate = context.issuer.server(self.name, self.plan.hosts, self)
+        secrets = certificate.files()
+        workload = single_workload(self.plan)
+        if restore and context.restored:
+            workload = restored(workload, restore, context.site, context.restored.binding)
+            secrets |= fetching_secrets(restore, context.restored)
+        context.target.realise(self, workload, secrets)
+        self.parts = backups_of(self, postgres_duty(self.plan), {})
 
 
 def connection_url(service: str, settings: Mapping[str, str], password: str) -> str:

@@ -9,7 +9,7 @@ from components.core.bindings import Reach
 from components.postgres.plan import PORT, STATUS_PORT, PostgresPlan
 from components.postgres.pods import instances_selector, pooler_selector
 from components.targets.kubernetes.labels import Manifest
-from components.targets.kubernetes.network import edges_only, from_services
+from components.targets.kubernetes.network import ANYWHERE, edges_only, from_services
 
 _OPERATOR = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "cnpg-system"}},
@@ -49,7 +49,7 @@ def _bucket_ports(plan: PostgresPlan) -> list[int]:
 
 def _https_out(*more: int) -> Manifest:
     """A policy can't name the API server, which is no pod, nor a bucket; so by port, to any address."""
-    return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": _ports(*_HTTPS, *more)}
+    return {"to": [ANYWHERE], "ports": _ports(*_HTTPS, *more)}
 
 
 def _ports(*ports: int) -> list[Manifest]:

@@ -6,12 +6,13 @@ Decides nothing about how instances are run; `single` and `cnpg` realise the sam
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from components.core.backup import makes_backups, part_of
 from components.core.catalogue import CATALOGUE, release_of
 from components.core.problems import ConfigError, Problem
 from components.core.site import Site, peer_hosts
 from components.core.types import bytes_of, seconds_of
 from components.core.workload import Listener
-from components.postgres.spec import Pooler, PostgresSpec
+from components.postgres.spec import Backup, Pooler, PostgresSpec
 
 PORT = 5432
 METRICS_PORT = 9187
@@ -21,7 +22,8 @@ POOLER_METRICS_PORT = 9127
 _MEBIBYTE = 2**20
 _SPARE_CONNECTIONS = 20
 """For superusers, replication, metrics and the pooler's look-ups."""
-_RESERVED_ROLES = ("none", "postgres", "public", "template0", "template1")
+_RESERVED_ROLES = ("none", "pgbouncer", "postgres", "public", "replication", "template0", "template1")
+"""The pooler has a database of its own, which has its name, and one for what asks for replication."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,25 @@ class PostgresPlan:
     pooler: Pooler
     """Its pool size is also that of a consumer's own pool."""
     pooler_hosts: tuple[str, ...]
-    """Names in the pooler's certificate; the first is also its role on the servers. Empty: no pooler."""
+    """Names in the pooler's certificate; the first is also its role on the servers. Empty: it has the server's."""
     roles: tuple[str, ...]
     """One role, and one database of that name, for each consumer."""
     settings: Mapping[str, str]
     """Server settings that both halves apply."""
     wal_storage: str
+    backup_role: str
+    """Role by which the part that makes backups reads all that is written; empty where there is none."""
     listeners: tuple[Listener, ...]
 
     @property
     def pooler_name(self) -> str:
         """Name of the pooler's objects and of its role on the servers."""
         return f"{self.name}-pooler"
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Roles that come from outside: each consumer, and the part that makes backups."""
+        return (*self.roles, *filter(None, [self.backup_role]))
 
     @property
     def synchronous(self) -> int:
@@ -82,12 +91,13 @@ def plan_postgres(name: str, spec: PostgresSpec, site: Site) -> PostgresPlan:
         roles=roles,
         settings=_settings(spec, pooler, len(roles), wal_storage),
         wal_storage=wal_storage,
+        backup_role=part_of(name) if makes_backups(spec) else "",
         listeners=_listeners(spec),
     )
 
 
 def _refuse_reserved(name: str, roles: tuple[str, ...]) -> None:
-    reserved = (*_RESERVED_ROLES, f"{name}-pooler")
+    reserved = (*_RESERVED_ROLES, f"{name}-pooler", part_of(name))
     problems = [
         Problem(
             f"groundwork:services.{role}.uses",
@@ -137,6 +147,7 @@ def _settings(spec: PostgresSpec, pooler: Pooler, consumers: int, wal_storage: s
     log_room = bytes_of(wal_storage) if spec.replicated else bytes_of(spec.storage) // 4
     parameters = spec.parameters
     return {
+        **_archiving(spec.backup, log_room),
         "effective_cache_size": _megabytes(memory * 3 // 4),
         "idle_in_transaction_session_timeout": f"{seconds_of(parameters.idle_in_transaction)}s",
         "log_lock_waits": "on",
@@ -151,6 +162,13 @@ def _settings(spec: PostgresSpec, pooler: Pooler, consumers: int, wal_storage: s
         "timezone": "UTC",
         "work_mem": _megabytes(bytes_of(parameters.work_mem)),
     }
+
+
+def _archiving(backup: Backup | None, log_room: int) -> dict[str, str]:
+    """What nobody has fetched yet may not fill the volume; a part of the log that is not full is fetched in time."""
+    if backup is None or backup.to is None:
+        return {}
+    return {"archive_timeout": f"{seconds_of(backup.log_every)}s", "max_slot_wal_keep_size": _megabytes(log_room)}
 
 
 def _megabytes(size: int) -> str:

@@ -1,8 +1,9 @@
-"""A single PostgreSQL server as a workload of three processes: the server, its roles, its metrics. Pure; any target."""
+"""A single PostgreSQL server as a workload of four processes: the server, its pooler, its roles, its metrics. Pure."""
 
 from components.core.bindings import Reach
 from components.core.exporter import web_config
 from components.core.workload import Container, File, Probe, Scratch, SecretFile, Volume, Workload
+from components.postgres.pgbouncer import ANSWERS, LEADS, probe_map, render_pooler, served
 from components.postgres.plan import METRICS_PORT, PORT, PostgresPlan
 from components.postgres.render import (
     APPLIED,
@@ -24,18 +25,17 @@ from components.postgres.render import (
 
 _UID = 999
 """User postgres of the Debian-based official image."""
-_READY = ("pg_isready", "-q", "-h", SOCKET, "-U", "postgres", "-d", "postgres")
 _ANSWERS = ("sh", "-c", f"pg_isready -q -h {SOCKET}; test $? -le 1")
 """Also true while the server recovers and refuses connections: restarting it then would only start recovery anew."""
 
 
 def single_workload(plan: PostgresPlan) -> Workload:
-    """The workload; its slots are the certificate's files and `verifier-<role>` for each consumer."""
-    slots = ("ca.crt", "tls.crt", "tls.key", *(f"verifier-{role}" for role in plan.roles))
+    """The workload; its slots are the certificate's files."""
     files = {
+        **render_pooler(plan),
         "exporter.yml": web_config(SECRETS),
         "pg_hba.conf": render_hba(plan),
-        "pg_ident.conf": render_ident(),
+        "pg_ident.conf": render_ident(plan) + probe_map(plan),
         "postgresql.conf": render_conf(plan),
         "roles.sh": render_roles_script(),
         "roles.sql": render_roles(plan),
@@ -45,16 +45,16 @@ def single_workload(plan: PostgresPlan) -> Workload:
         name=plan.name,
         kind=plan.spec.kind,
         version=plan.version,
-        containers=(_server(plan), _roles(plan), _exporter(plan)),
+        containers=(_server(plan), _pooler(plan), _roles(plan), _exporter(plan)),
         owner=plan.spec.owner,
         data_class=plan.spec.data_class.value,
         uid=_UID,
         stateful=True,
-        files=tuple(File(f"{CONFIG}/{name}", content) for name, content in files.items()),
-        secrets=tuple(SecretFile(f"{SECRETS}/{slot}", slot) for slot in slots),
+        files=tuple(File(f"{CONFIG}/{name}", content) for name, content in sorted(files.items())),
+        secrets=tuple(SecretFile(f"{SECRETS}/{slot}", slot) for slot in ("ca.crt", "tls.crt", "tls.key")),
         volumes=(Volume("data", DATA, plan.spec.storage),),
         scratch=(Scratch("socket", SOCKET, "16Mi"), Scratch("tmp", SCRATCH)),
-        callers=tuple(Reach(role, (PORT,)) for role in plan.roles),
+        callers=tuple(Reach(user, (PORT,)) for user in plan.users),
         publish=plan.spec.publish or 0,
         grace_seconds=120,
     )
@@ -64,13 +64,27 @@ def _server(plan: PostgresPlan) -> Container:
     return Container(
         name="postgres",
         image=plan.image,
-        readiness=Probe(command=_READY, period=5),
+        readiness=Probe(command=served(plan), period=5, timeout=5),
         liveness=Probe(command=_ANSWERS, failures=6),
         startup=Probe(command=_ANSWERS, period=5, failures=60),
         cpu=plan.spec.resources.cpu,
         memory=plan.spec.resources.memory,
         command=("sh", f"{CONFIG}/start.sh"),
+    )
+
+
+def _pooler(plan: PostgresPlan) -> Container:
+    """Its image has no client that could ask the server through it: the server's own readiness does."""
+    return Container(
+        name="pooler",
+        image=plan.pooler_image,
+        readiness=Probe(command=LEADS, period=5),
+        liveness=Probe(command=ANSWERS, period=30, timeout=5),
+        cpu=plan.pooler.resources.cpu,
+        memory=plan.pooler.resources.memory,
+        command=("sh", f"{CONFIG}/pooler.sh"),
         listeners=tuple(listener for listener in plan.listeners if listener.port == PORT),
+        mounts=(CONFIG, SECRETS, SOCKET),
     )
 
 

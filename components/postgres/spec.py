@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.core.backup import SERVER, UNKNOWN, Backed, BackupTimes, Cron
 from components.core.problems import WrongFields
 from components.core.secrecy import is_secret
 from components.core.spec import Resources, ServerSpec, Spec, odd_quorum
-from components.core.types import DnsLabel, Duration, Memory, Region, Storage, bytes_of
+from components.core.types import DnsLabel, Duration, HttpsAddress, Memory, Region, S3Bucket, Storage, bytes_of
 
 _GIBIBYTE = 2**30
 _LONGEST = 253
-_LAST_PORT = 65535
 
 
 def _matching(pattern: str, allowed: str) -> AfterValidator:
@@ -25,13 +25,6 @@ def _matching(pattern: str, allowed: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _port_exists(address: str) -> str:
-    port = address.removeprefix("https://").partition(":")[2]
-    if port and not 0 < int(port) <= _LAST_PORT:
-        raise ValueError(f"allowed: a port from 1 to {_LAST_PORT}, or none for 443")
-    return address
-
-
 def _no_secret(value: str) -> str:
     if is_secret(value):
         raise ValueError("a secret, by its look; annotations are readable by many; use credentials")
@@ -41,14 +34,6 @@ def _no_secret(value: str) -> str:
 Replicas = Annotated[
     int, Field(ge=1, le=9), AfterValidator(lambda n: odd_quorum(n, "synchronous replication with failover"))
 ]
-Cron = Annotated[str, _matching(r"[0-9*/,-]+( [0-9*/,-]+){4}", "five cron fields in UTC, such as 0 2 * * *")]
-Days = Annotated[str, _matching(r"[1-9][0-9]*d", "days such as 30d")]
-Address = Annotated[
-    str,
-    _matching(r"https://[a-z0-9.-]+(:[0-9]{1,9})?", "an address such as https://s3.example.com"),
-    AfterValidator(_port_exists),
-]
-Bucket = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name such as acme-backups")]
 
 AnnotationKey = Annotated[
     str,
@@ -65,15 +50,16 @@ AnnotationValue = Annotated[
 
 
 class Pooler(Spec):
-    """The connection pooler in front of a replicated PostgreSQL; it is what consumers connect to."""
+    """The connection pooler in front of PostgreSQL; it is what consumers connect to."""
 
     instances: int = Field(default=2, ge=1, le=9)
-    """Pooler instances. Default 2."""
+    """Pooler instances of a replicated PostgreSQL. Default 2; a single one has its only pooler beside it."""
     pool_size: int = Field(default=20, ge=1, le=500)
     """Server connections of one consumer in each pooler instance. Default 20."""
     mode: Literal["transaction", "session"] = "transaction"
     """When a server connection is given back: after each transaction or when the client leaves. Default transaction,
-    in which session state (SET, LISTEN, advisory locks) does not last; SET LOCAL does."""
+    in which session state (SET, LISTEN, advisory locks) does not last. SET LOCAL lasts as long as its transaction: set
+    what policies of row-level security read by it."""
     max_clients: int = Field(default=1000, ge=20, le=20000)
     """Client connections one pooler instance accepts. Default 1000."""
     resources: Resources = Resources(cpu="250m", memory="128Mi")
@@ -93,39 +79,41 @@ class Parameters(Spec):
     """Milliseconds from which a statement is logged. Default 1000; 0 logs every statement."""
 
 
-class Backup(Spec):
-    """Scheduled backups of a replicated PostgreSQL: to a bucket, or as snapshots of its volumes."""
+class Backup(BackupTimes):
+    """Scheduled backups and the write-ahead log: of a single PostgreSQL to an object store of the environment; of a
+    replicated one to a bucket, or as snapshots of its volumes."""
 
-    schedule: Cron = "0 2 * * *"
-    """When, in UTC: minute, hour, day, month, weekday. Default every night at two; the first one runs at once."""
-    bucket: Bucket | None = None
+    to: DnsLabel | None = None
+    """Service of kind `objects` that receives the backups and, continuously, the write-ahead log of a single one."""
+    drill: Cron = "0 4 * * 0"
+    """When the newest backup of a single one is restored into a scratch server and looked at, in UTC. Default Sundays
+    at four; the first drill follows the first backup."""
+    log_every: Duration = "1m"
+    """Longest time that what was committed waits on a single one until it is carried away. Default 1 minute."""
+    bucket: S3Bucket | None = None
     """S3 bucket that receives base backups and, continuously, the write-ahead log."""
     region: Region | None = None
     """Region of the bucket; must be one that data may be in."""
-    endpoint: Address | None = None
+    endpoint: HttpsAddress | None = None
     """Address of an S3 service other than AWS, with https."""
     credentials: DnsLabel | None = None
     """Existing Secret with ACCESS_KEY_ID and ACCESS_SECRET_KEY, where the cloud gives the pods no identity."""
     identity: dict[AnnotationKey, AnnotationValue] = Field(default_factory=dict)
     """Annotations of the instances' service account by which the cloud gives pods an identity that may write to the
     bucket, such as `eks.amazonaws.com/role-arn`. The account has the service's name. Instead of credentials."""
-    retention: Days = "30d"
-    """How long backups in the bucket can be restored. Default 30 days; older ones are deleted."""
     snapshot_class: DnsLabel | None = None
     """VolumeSnapshotClass, instead of a bucket. Snapshots alone can't restore a point in time."""
 
     @model_validator(mode="after")
     def _one_destination(self) -> "Backup":
-        if self.bucket is None and self.snapshot_class is None:
-            raise WrongFields(("bucket", "missing; a backup needs a destination; set bucket, or snapshot_class"))
-        if self.bucket is not None and self.snapshot_class is not None:
-            raise WrongFields(
-                (
-                    "snapshot_class",
-                    f"{self.snapshot_class} given; a backup has one destination; remove one",
-                )
-            )
-        wrong = list(self._unfit_bucket() if self.bucket is not None else self._unfit_snapshots())
+        given = [field for field in ("to", "bucket", "snapshot_class") if getattr(self, field) is not None]
+        if not given:
+            fix = "set `to` for a single server, and bucket or snapshot_class for a replicated one"
+            raise WrongFields(("bucket", f"missing; a backup needs a destination; {fix}"))
+        if len(given) > 1:
+            text = f"{getattr(self, given[-1])} given; a backup has one destination; remove one"
+            raise WrongFields((given[-1], text))
+        wrong = [*(self._unfit_bucket() if self.bucket is not None else self._unfit_others()), *self._unfit_times()]
         if wrong:
             raise WrongFields(*wrong)
         return self
@@ -139,12 +127,25 @@ class Backup(Spec):
         if self.identity and self.credentials is not None:
             yield "identity", f"given beside credentials {self.credentials}; a backup has one identity; remove one"
 
-    def _unfit_snapshots(self) -> Iterator[tuple[str, str]]:
-        bucket_only = {"region", "endpoint", "credentials", "identity", "retention"} & self.model_fields_set
-        return ((field, "given; only a bucket has it; remove it or set bucket") for field in sorted(bucket_only))
+    def _unfit_others(self) -> Iterator[tuple[str, str]]:
+        of_buckets = {"region", "endpoint", "credentials", "identity", *(["retention"] if self.snapshot_class else [])}
+        for field in sorted(of_buckets & self.model_fields_set):
+            yield field, "given; only a bucket has it; remove it or set bucket"
+
+    def _unfit_times(self) -> Iterator[tuple[str, str]]:
+        for field in sorted({"drill", "log_every"} & self.model_fields_set if self.to is None else ()):
+            yield field, "given; only backups to an object store of the environment have it; remove it or set `to`"
+
+    def facts(self, region: str) -> dict[str, str]:
+        """Where they go and how they are encrypted there; of an object store, whoever knows it says that."""
+        if self.to is not None:
+            return {**super().facts(region), "drill": self.drill}
+        encryption = SERVER if self.bucket and not self.endpoint else UNKNOWN
+        place = {"target": self.bucket or self.snapshot_class or "", "region": self.region or region}
+        return {**super().facts(region), **place, "encryption": encryption}
 
 
-class PostgresSpec(ServerSpec):
+class PostgresSpec(ServerSpec, Backed):
     """A PostgreSQL server, or several with synchronous replication and automatic failover."""
 
     replicas: Replicas = 1
@@ -156,11 +157,11 @@ class PostgresSpec(ServerSpec):
     resources: Resources = Resources(cpu="500m", memory="1Gi")
     """What one instance may use. A quarter of the memory becomes the buffer cache. Default 0.5 of a core and 1Gi."""
     pooler: Pooler | None = None
-    """Connection pooler of a replicated PostgreSQL. Default: two instances, 20 connections per consumer."""
+    """Connection pooler. Default: 20 connections per consumer; two instances of it, where PostgreSQL is replicated."""
     parameters: Parameters = Parameters()
     """Server settings."""
-    backup: Backup | None = None
-    """Scheduled backups of a replicated PostgreSQL. Default: none."""
+    backup: Backup | None = None  # type: ignore[assignment]
+    """Scheduled backups. Default: none."""
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "PostgresSpec":
@@ -174,11 +175,22 @@ class PostgresSpec(ServerSpec):
                 ("resources.memory", f"{self.resources.memory} given; a server needs at least 256Mi; set 256Mi")
             )
         if self.replicas == 1:
-            given = [field for field in ("wal_storage", "pooler", "backup") if getattr(self, field) is not None]
-            wrong += [(f, "given; only a replicated PostgreSQL has it; set replicas: 3 or remove it") for f in given]
+            poolers = self.pooler is not None and "instances" in self.pooler.model_fields_set
+            given = {"wal_storage": self.wal_storage is not None, "pooler.instances": poolers}
+            fix = "only a replicated PostgreSQL has it; set replicas: 3 or remove it"
+            wrong += [(field, f"given; {fix}") for field, is_given in given.items() if is_given]
+        wrong += self._unfit_backup()
         if wrong:
             raise WrongFields(*wrong)
         return self
+
+    def _unfit_backup(self) -> Iterator[tuple[str, str]]:
+        if self.backup and self.replicas == 1 and self.backup.to is None:
+            text = "missing; backups of a single PostgreSQL go to an object store of the environment"
+            yield "backup.to", f"{text}; name it, or set replicas: 3"
+        if self.backup and self.replicas > 1 and self.backup.to is not None:
+            text = f"{self.backup.to} given; the operator of a replicated PostgreSQL takes its backups"
+            yield "backup.to", f"{text}; set bucket or snapshot_class instead"
 
     @property
     def replicated(self) -> bool:

@@ -6,9 +6,14 @@ import base64
 import hashlib
 import hmac
 
+import pytest
+
 from components.postgres.render import (
+    REFUSE_PLAINTEXT,
+    REFUSE_REST,
     render_conf,
     render_hba,
+    render_ident,
     render_roles,
     render_start,
     scram_verifier,
@@ -49,23 +54,29 @@ def test_connections_are_enough_for_every_pool() -> None:
     assert (few, many, pooled) == ("100", str(9 * 20 + 20), str(3 * 2 * 20 + 20))
 
 
-def test_plaintext_is_refused_before_anything_is_allowed_and_the_rest_at_the_end() -> None:
-    rules = render_hba(plan_of("api", "web-x")).splitlines()
-    assert rules[0] == "hostnossl all all all reject"
-    assert rules[-1] == "host all all all reject"
-    assert 'hostssl "web-x" "web-x" all scram-sha-256 clientcert=verify-full' in rules
-    allowed = [rule for rule in rules if "reject" not in rule and not rule.startswith("local ")]
-    assert len(allowed) == 2
-    assert all(rule.startswith("hostssl ") and "clientcert=verify-full" in rule for rule in allowed)
+@pytest.mark.parametrize("backup", [None, {"to": "objects"}])
+def test_the_server_listens_on_its_socket_alone_and_lets_in_who_is_in_the_pod(backup: dict[str, str] | None) -> None:
+    plan = plan_of("api", "web-x", backup=backup)
+    rules = render_hba(plan).splitlines()
+    assert settings(render_conf(plan))["listen_addresses"] == ""
+    assert [rule for rule in rules if not rule.startswith("local ")] == [REFUSE_PLAINTEXT, REFUSE_REST]
+    assert rules[-2] == "local all all reject"
+    assert 'local "web-x" "web-x" peer map=process' in rules
+    assert all(rule.endswith(" peer map=process") for rule in rules if "reject" not in rule)
+    assert ('local replication,postgres "postgres-backup" peer map=process' in rules) == bool(backup)
+    named = [line.split()[2].strip('"') for line in render_ident(plan).splitlines()]
+    assert named == ["postgres", "groundwork_metrics", "api", "web-x", *(["postgres-backup"] if backup else [])]
 
 
 def test_a_consumer_named_like_a_keyword_gets_no_more_than_its_own() -> None:
-    assert 'hostssl "all" "all" all scram-sha-256 clientcert=verify-full' in render_hba(plan_of("all"))
+    assert 'local "all" "all" peer map=process' in render_hba(plan_of("all"))
+    assert 'process postgres "all"' in render_ident(plan_of("all"))
 
 
 def test_roles_are_no_superusers_and_subject_to_row_level_security() -> None:
     sql = render_roles(plan_of("api"))
-    assert 'ALTER ROLE "api" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS' in sql
+    attributes = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD NULL"
+    assert f'ALTER ROLE "api" {attributes}' in sql
     assert 'CREATE DATABASE "api" OWNER "api"' in sql
     assert 'REVOKE ALL ON DATABASE "api" FROM PUBLIC' in sql
 
@@ -95,7 +106,7 @@ def test_the_first_start_never_removes_data() -> None:
 
 def test_every_process_has_its_own_probes() -> None:
     workload = single_workload(plan_of("api"))
-    assert [container.name for container in workload.containers] == ["postgres", "roles", "metrics"]
+    assert [container.name for container in workload.containers] == ["postgres", "pooler", "roles", "metrics"]
     for container in workload.containers:
         assert container.readiness != container.liveness
 
@@ -112,7 +123,7 @@ def test_only_consumers_reach_the_server_and_nobody_the_metrics_service() -> Non
 
 def test_each_secret_is_a_file_and_none_is_an_argument() -> None:
     workload = single_workload(plan_of("api"))
-    assert workload.slots == ("ca.crt", "tls.crt", "tls.key", "verifier-api")
+    assert workload.slots == ("ca.crt", "tls.crt", "tls.key")
     for container in workload.containers:
         words = " ".join((*container.command, *container.args, *container.env.values())).lower()
         assert "password" not in words

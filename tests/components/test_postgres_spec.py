@@ -30,10 +30,18 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["services.postgres.replicas: 2 given; synchronous replication with failover needs an odd number, set 3"],
     ),
     (
+        {"pooler": {"instances": 3, "pool_size": 5}},
+        [
+            "services.postgres.pooler.instances: given; only a replicated PostgreSQL has it; set replicas: 3 or "
+            "remove it"
+        ],
+    ),
+    (
         {"wal_storage": "5Gi", "backup": BUCKET},
         [
             "services.postgres.wal_storage: given; only a replicated PostgreSQL has it; set replicas: 3 or remove it",
-            "services.postgres.backup: given; only a replicated PostgreSQL has it; set replicas: 3 or remove it",
+            "services.postgres.backup.to: missing; backups of a single PostgreSQL go to an object store of the "
+            "environment; name it, or set replicas: 3",
         ],
     ),
     (
@@ -49,7 +57,10 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"replicas": 3, "backup": {"schedule": "0 2 * * *"}},
-        ["services.postgres.backup.bucket: missing; a backup needs a destination; set bucket, or snapshot_class"],
+        [
+            "services.postgres.backup.bucket: missing; a backup needs a destination; "
+            "set `to` for a single server, and bucket or snapshot_class for a replicated one"
+        ],
     ),
     (
         {"replicas": 3, "backup": {"bucket": "acme", "identity": {}}},
@@ -111,6 +122,35 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["services.postgres.backup.retention: 30m given; allowed: days such as 30d"],
     ),
     (
+        {"replicas": 3, "backup": {"to": "objects"}},
+        [
+            "services.postgres.backup.to: objects given; the operator of a replicated PostgreSQL takes its backups; "
+            "set bucket or snapshot_class instead"
+        ],
+    ),
+    (
+        {"backup": {"to": "objects", "region": "eu-west-1"}},
+        ["services.postgres.backup.region: given; only a bucket has it; remove it or set bucket"],
+    ),
+    (
+        {"replicas": 3, "backup": {**BUCKET, "drill": "0 4 * * 0"}},
+        [
+            "services.postgres.backup.drill: given; only backups to an object store of the environment have it; "
+            "remove it or set `to`"
+        ],
+    ),
+    (
+        {"replicas": 3, "restore": {"store": "objects"}},
+        [
+            "services.postgres.restore: given with 3 replicas; one begins with a backup, and the others copy what it "
+            "has; set replicas: 1, and more of them once it runs"
+        ],
+    ),
+    (
+        {"restore": {"store": "objects", "until": "yesterday"}},
+        ["services.postgres.restore.until: yesterday given; allowed: a second in UTC such as 2026-11-21T12:00:00Z"],
+    ),
+    (
         {"replicas": 3, "backup": {**BUCKET, "schedule": "nightly"}},
         ["services.postgres.backup.schedule: nightly given; allowed: five cron fields in UTC, such as 0 2 * * *"],
     ),
@@ -147,7 +187,7 @@ def test_backups_stay_where_data_may_be() -> None:
     assert Postgres.check(spec, "kubernetes", inside) == []
 
 
-@pytest.mark.parametrize("consumer", ["postgres", "public", "db-pooler"])
+@pytest.mark.parametrize("consumer", ["postgres", "public", "db-pooler", "pgbouncer", "replication"])
 def test_a_consumer_never_becomes_a_reserved_role(consumer: str) -> None:
     site = Site("test", Placement(region="eu-central-1"), NAMES, {"db": (consumer, "api")})
     with pytest.raises(ConfigError) as caught:
