@@ -100,7 +100,7 @@ class Kafka(Component):
             "TLS": "mutual",
             "GROUP_PREFIX": prefix(consumer),
         }
-        files = _files_of(self.context.issuer.client(consumer, self.name, self))
+        files = _files_of(self.context.issuer.client(consumer))
         return Binding(self.endpoints()[0], settings, files, (Reach(self.name, (PORT,)),))
 
 

@@ -1,5 +1,7 @@
 """What a person decides about a Kafka. Knows no server setting."""
 
+from typing import Any
+
 from pydantic import Field, field_validator, model_validator
 
 from components.core.problems import WrongFields
@@ -10,6 +12,10 @@ from components.kafka.topics import Topic, wrong_topics
 COPIES = 3
 """Of every partition and of the metadata, where there are several instances."""
 _MINIMUM_MEMORY = "512Mi"
+_NO_BACKUP = (
+    "given; a Kafka has no backups, since records, what its groups have read and its metadata are no state of one "
+    f"moment; remove it, set replicas: {COPIES} or more, and mirror the topics to a Kafka in another region"
+)
 
 
 class KafkaSpec(ServiceSpec):
@@ -22,6 +28,15 @@ class KafkaSpec(ServiceSpec):
     replicas: int = Field(default=1, ge=1, le=9)
     """Instances. Default 1, with one copy of everything; else at least 3, with three copies, of which two must be
     written. The first three hold the quorum, so that any number of at least 3 will do. One can't become several."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_backups(cls, values: Any) -> Any:
+        """Fields that other kinds with data have are answered with the reason."""
+        wrong = [(field, _NO_BACKUP) for field in ("backup", "restore") if isinstance(values, dict) and field in values]
+        if wrong:
+            raise WrongFields(*wrong)
+        return values
 
     @field_validator("replicas")
     @classmethod

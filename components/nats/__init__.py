@@ -9,11 +9,14 @@ from typing import Any
 
 import pulumi
 
+from components.core.backups import backups_of
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Refusal
 from components.core.component import Component, Context
+from components.core.fetching import fetching_secrets
 from components.core.site import Placement
 from components.nats.access import inbox
+from components.nats.dumping import nats_duty, restored
 from components.nats.plan import plan_nats
 from components.nats.render import PORT
 from components.nats.spec import NatsSpec
@@ -48,8 +51,8 @@ class Nats(Component):
             opts=opts,
         )
         self._plan = plan
-        certificate = context.issuer.server(name, plan.certificate_hosts, self)
-        context.target.realise(self, plan.workload, certificate.files())
+        self._realise(spec)
+        self.parts = backups_of(self, nats_duty(spec, plan.workload, plan.host, context.site), {})
         self.finish(host=plan.host)
 
     @classmethod
@@ -92,5 +95,13 @@ class Nats(Component):
             "TLS_FIRST": "true",
             "INBOX_PREFIX": inbox(consumer),
         }
-        files = self.context.issuer.client(consumer, self.name, self).files()
+        files = self.context.issuer.client(consumer).files()
         return Binding(endpoint, settings, files, (Reach(self.name, (PORT,)),))
+
+    def _realise(self, spec: NatsSpec) -> None:
+        context, workload = self.context, self._plan.workload
+        secrets = context.issuer.server(self.name, self._plan.certificate_hosts, self).files()
+        if spec.restore and context.restored:
+            workload = restored(workload, spec.restore, context.site, context.restored.binding)
+            secrets |= fetching_secrets(spec.restore, context.restored)
+        context.target.realise(self, workload, secrets)

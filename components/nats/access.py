@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from components.nats.streams import Stream
 
 API = "$JS.API"
+_SNAPSHOT = "$JS.SNAPSHOT"
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,17 @@ def inbox(consumer: str) -> str:
     return f"_INBOX_{consumer}"
 
 
-def administrator(host: str) -> User:
+def administrator(host: str, *, restores: bool = False) -> User:
     """Whoever shows the servers' own certificate: the process beside each that looks after the streams."""
-    return User(certificate_name(host), (f"{API}.>",), ("_INBOX.>",))
+    parts = (f"{_SNAPSHOT}.RESTORE.>",) if restores else ()
+    return User(certificate_name(host), (f"{API}.>", *parts), ("_INBOX.>",))
+
+
+def backup_user(part: str) -> User:
+    """The part that makes the backups: it has each stream, and may change none."""
+    asks = ("STREAM.NAMES", "STREAM.INFO.*", "STREAM.SNAPSHOT.*", "CONSUMER.LIST.*")
+    publish = (*(f"{API}.{one}" for one in asks), f"{_SNAPSHOT}.ACK.>")
+    return User(certificate_name(part), publish, (f"{inbox(part)}.>",))
 
 
 def consumer_user(consumer: str, streams: Iterable[Stream]) -> User:

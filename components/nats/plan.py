@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from components.core.backup import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config
@@ -11,7 +12,7 @@ from components.core.problems import ConfigError, Problem, closest, listed
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, Volume, Workload
 from components.nats import render
-from components.nats.access import User, administrator, consumer_user
+from components.nats.access import User, administrator, backup_user, consumer_user
 from components.nats.render import DATA, ETC, MONITOR_PORT, PORT, SCRATCH
 from components.nats.spec import NatsSpec
 
@@ -29,7 +30,7 @@ class NatsPlan:
     peers: tuple[str, ...]
     """Full host name of every instance."""
     users: tuple[User, ...]
-    """Who may connect: the servers' own helper first, then one per consumer."""
+    """Who may connect: the servers' own helper first, then one per consumer, then who makes the backups."""
 
     @property
     def certificate_hosts(self) -> tuple[str, ...]:
@@ -44,7 +45,12 @@ def plan_nats(name: str, spec: NatsSpec, site: Site) -> NatsPlan:
     if strangers:
         raise ConfigError(strangers)
     host, peers = site.names.host(name), peer_hosts(site.names, name, spec.replicas)
-    users = (administrator(host), *(consumer_user(consumer, spec.streams) for consumer in consumers))
+    parts = (part_of(name),) if makes_backups(spec) else ()
+    users = (
+        administrator(host, restores=spec.restore is not None),
+        *(consumer_user(consumer, spec.streams) for consumer in consumers),
+        *map(backup_user, parts),
+    )
     workload = Workload(
         name=name,
         kind="nats",
@@ -59,7 +65,7 @@ def plan_nats(name: str, spec: NatsSpec, site: Site) -> NatsPlan:
         secrets=own_files(),
         volumes=(Volume("data", DATA, spec.storage),),
         scratch=(Scratch("metrics", METRICS, "16Mi"), Scratch("tmp", SCRATCH, "16Mi")),
-        callers=tuple(Reach(consumer, (PORT,)) for consumer in consumers),
+        callers=tuple(Reach(one, (PORT,)) for one in (*consumers, *parts)),
         peers=(render.CLUSTER_PORT,) if spec.replicas > 1 else (),
         publish=spec.publish or 0,
         parallel_start=spec.replicas > 1,

@@ -60,6 +60,17 @@ def render_conf(name: str, spec: NatsSpec, users: Iterable[User], peers: Sequenc
     return _json(conf)
 
 
+def render_drill_conf(user: User, store: str, room: int) -> str:
+    """nats-drill.conf: a server on this host alone, for the one who made the backup, with `room` bytes in `store`."""
+    conf: dict[str, Any] = {
+        "listen": f"127.0.0.1:{PORT}",
+        "tls": {**_tls(), "verify_and_map": True, "handshake_first": True},
+        "authorization": {"users": [{"user": user.name}]},
+        "jetstream": {"store_dir": store, "max_memory_store": 0, "max_file_store": room},
+    }
+    return _json(conf)
+
+
 def render_settings(spec: NatsSpec, suffix: str) -> str:
     """What start.sh needs to know, as shell assignments."""
     return f"REPLICAS={spec.replicas}\nSUFFIX={suffix}\n"
@@ -75,12 +86,12 @@ def render_script(name: str) -> str:
     return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
 
 
-def client_environment() -> Mapping[str, str]:
-    """Has the command line `nats --tlsfirst` reach the server beside it. natscli's README, "Configuration Contexts"."""
+def client_environment(host: str = "localhost") -> Mapping[str, str]:
+    """Has the command line `nats --tlsfirst` reach a server. natscli's README, "Configuration Contexts"."""
     files = {"NATS_CA": "ca.crt", "NATS_CERT": "tls.crt", "NATS_KEY": "tls.key"}
     return {
         "HOME": SCRATCH,
-        "NATS_URL": f"tls://localhost:{PORT}",
+        "NATS_URL": f"tls://{host}:{PORT}",
         **{name: f"{OWN}/{file}" for name, file in files.items()},
     }
 

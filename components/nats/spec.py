@@ -1,18 +1,23 @@
 """What a person decides about a NATS. Knows no server setting."""
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator, model_validator
 
+from components.core.backup import Backed
 from components.core.problems import WrongFields
-from components.core.spec import ServiceSpec, odd_quorum
+from components.core.spec import odd_quorum
 from components.core.types import Duration, Storage, bytes_of
 from components.nats.streams import Stream, wrong_streams
 
 _MINIMUM_MEMORY = "64Mi"
 
 
-class NatsSpec(ServiceSpec):
+class NatsSpec(Backed):
     """An event bus whose streams and durable consumers are declared, single or replicated."""
 
+    many_begin: ClassVar[bool] = True
+    """One could not become several later; the first gives the streams to all."""
     streams: tuple[Stream, ...]
     """What it keeps; at least one stream. Every instance has all of them."""
     storage: Storage

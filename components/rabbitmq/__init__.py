@@ -11,11 +11,15 @@ from urllib.parse import quote
 import pulumi
 import pulumi_random as random
 
+from components.core.backup import makes_backups
+from components.core.backups import backups_of
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Refusal
 from components.core.component import Component, Context
+from components.core.fetching import fetching_secrets
 from components.core.site import Placement
-from components.rabbitmq.definitions import MONITOR, render_definitions
+from components.rabbitmq.definitions import BACKUP, MONITOR, render_definitions
+from components.rabbitmq.dumping import rabbitmq_duty, restored
 from components.rabbitmq.plan import plan_rabbitmq
 from components.rabbitmq.render import PORT
 from components.rabbitmq.spec import RabbitmqSpec
@@ -59,8 +63,11 @@ class Rabbitmq(Component):
             opts=opts,
         )
         self._plan = plan
-        self._passwords = {user: self._password(f"password-{user}") for user in (MONITOR, *plan.vhosts)}
-        context.target.realise(self, plan.workload, self._secrets(spec))
+        users = (MONITOR, *([BACKUP] if makes_backups(spec) else []), *plan.vhosts)
+        self._passwords = {user: self._password(f"password-{user}") for user in users}
+        self._realise(spec)
+        duty = rabbitmq_duty(plan.workload, plan.peers[0], context.site)
+        self.parts = backups_of(self, duty, {f"{BACKUP}.password": self._passwords.get(BACKUP, "")})
         self.finish(host=plan.host)
 
     @classmethod
@@ -108,10 +115,17 @@ class Rabbitmq(Component):
             files={
                 "password": password,
                 "url": pulumi.Output.concat(f"amqps://{consumer}:", password, address),
-                **self.context.issuer.client(consumer, self.name, self).files(),
+                **self.context.issuer.client(consumer).files(),
             },
             reach=(Reach(self.name, (PORT,)),),
         )
+
+    def _realise(self, spec: RabbitmqSpec) -> None:
+        context, workload, secrets = self.context, self._plan.workload, self._secrets(spec)
+        if spec.restore and context.restored:
+            workload = restored(workload, spec.restore, context.site, context.restored.binding)
+            secrets |= fetching_secrets(spec.restore, context.restored)
+        context.target.realise(self, workload, secrets)
 
     def _password(self, role: str) -> pulumi.Output[str]:
         options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)

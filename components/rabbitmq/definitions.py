@@ -23,6 +23,10 @@ from components.rabbitmq.topology import Binding, Handling, Queue, Topology
 Items = list[dict[str, Any]]
 MONITOR = "gw_monitor"
 """User of people: sees everything in the management interface. No service has this name: theirs have no underscore."""
+BACKUP = "gw_backup"
+"""User of the part that makes backups. Administrators alone are shown definitions; it has no right in a virtual host.
+RabbitMQ documentation, "Management Plugin", "Access and Permissions"."""
+_TAGS = {MONITOR: ["monitoring"], BACKUP: ["administrator"]}
 
 _DELIVERY_LIMIT = 20
 _NO_LIMIT = -1
@@ -34,7 +38,7 @@ _NOTHING = "^$"
 
 
 def render_definitions(declared: Topology, consumers: Sequence[str], passwords: Mapping[str, str]) -> str:
-    """The whole file. `passwords`: of each consumer, and of the user who may look at everything and change nothing."""
+    """The whole file. `passwords`: of each consumer, and of the users that are nobody's."""
     content = {
         "users": [_user(name, password) for name, password in passwords.items()],
         "vhosts": [{"name": vhost, "metadata": {"default_queue_type": "quorum"}} for vhost in declared.vhosts],
@@ -208,7 +212,7 @@ def _one_of(allowed: Iterable[str]) -> str:
 
 def _user(name: str, password: str) -> dict[str, Any]:
     hashed = {"password_hash": password_hash(name, password), "hashing_algorithm": "rabbit_password_hashing_sha256"}
-    return {"name": name, **hashed, "tags": ["monitoring"] if name == MONITOR else []}
+    return {"name": name, **hashed, "tags": _TAGS.get(name, [])}
 
 
 def _milliseconds(duration: str) -> int:

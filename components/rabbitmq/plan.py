@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from components.core.backup import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import own_files
@@ -59,7 +60,10 @@ def plan_rabbitmq(name: str, spec: RabbitmqSpec, site: Site) -> RabbitmqPlan:
         secrets=(*own_files(), *(SecretFile(f"{CLUSTER}/{file}", file) for file in ("cookie", "definitions.json"))),
         volumes=(Volume("data", DATA, spec.storage),),
         scratch=(Scratch("run", RUN, "16Mi"),),
-        callers=tuple(Reach(consumer, (PORT,)) for consumer in consumers),
+        callers=(
+            *(Reach(consumer, (PORT,)) for consumer in consumers),
+            *([Reach(part_of(name), (render.MANAGEMENT_PORT,))] if makes_backups(spec) else []),
+        ),
         # One too, which tools ask by its name, and which others may join: a set can't change how it starts its pods.
         peers=(render.NODE_PORT,),
         publish=spec.publish or 0,

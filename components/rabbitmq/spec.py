@@ -2,8 +2,9 @@
 
 from pydantic import Field, field_validator, model_validator
 
+from components.core.backup import Backed
 from components.core.problems import WrongFields
-from components.core.spec import ServiceSpec, odd_quorum
+from components.core.spec import odd_quorum
 from components.core.types import Storage, bytes_of
 from components.rabbitmq.checks import wrong_topology
 from components.rabbitmq.topology import Topology
@@ -11,7 +12,7 @@ from components.rabbitmq.topology import Topology
 _MINIMUM_MEMORY = "512Mi"
 
 
-class RabbitmqSpec(ServiceSpec, Topology):
+class RabbitmqSpec(Backed, Topology):
     """A message broker with its exchanges, queues and bindings, single or replicated."""
 
     storage: Storage

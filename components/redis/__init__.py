@@ -11,11 +11,15 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 
+from components.core.backup import Restore
+from components.core.backups import backups_of
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
+from components.core.fetching import fetching_secrets
 from components.core.site import Placement
 from components.redis import render
+from components.redis.dumping import redis_duty, restored
 from components.redis.plan import RedisPlan, plan_redis
 from components.redis.spec import RedisSpec, Role
 
@@ -50,7 +54,8 @@ class Redis(Component):
         self._plan = plan
         self._ttl_seconds = spec.ttl_seconds
         self._passwords = {user.name: self._password(user.name) for user in plan.users}
-        context.target.realise(self, plan.workload, self._secrets())
+        self._realise(plan, spec.restore)
+        self.parts = backups_of(self, redis_duty(spec, plan.workload, plan.host), self._backup_secrets())
         self.finish(host=plan.host)
 
     @classmethod
@@ -92,7 +97,7 @@ class Redis(Component):
         plan, password = self._plan, self._passwords[consumer]
         files: dict[str, pulumi.Input[str]] = {
             "password": password,
-            **self.context.issuer.client(consumer, self.name, self).files(),
+            **self.context.issuer.client(consumer).files(),
         }
         if not plan.replicated:
             files["url"] = pulumi.Output.concat(f"rediss://{consumer}:", password, f"@{plan.host}:{render.PORT}/0")
@@ -117,6 +122,17 @@ class Redis(Component):
         options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
         password = random.RandomPassword(self.child(f"password-{user}"), length=32, special=False, opts=options)
         return pulumi.Output.secret(password.result)
+
+    def _realise(self, plan: RedisPlan, restore: Restore | None) -> None:
+        context, workload, secrets = self.context, plan.workload, self._secrets()
+        if restore and context.restored:
+            workload = restored(workload, restore, context.site, context.restored.binding)
+            secrets |= fetching_secrets(restore, context.restored)
+        context.target.realise(self, workload, secrets)
+
+    def _backup_secrets(self) -> dict[str, pulumi.Input[str]]:
+        name = f"{render.BACKUP}.password"
+        return {name: self._passwords[render.BACKUP]} if render.BACKUP in self._passwords else {}
 
     def _secrets(self) -> dict[str, pulumi.Input[str]]:
         """Content of every secret file. Consumers are in the access lists by the hash of their password only."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from components.core.backup import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files
@@ -72,14 +73,20 @@ def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:
         secrets=_secrets(internal, replicated),
         volumes=(Volume("data", DATA, spec.storage),) if spec.storage else (),
         scratch=() if spec.storage else (_scratch(spec),),
-        callers=tuple(Reach(consumer, ports) for consumer in consumers),
+        callers=(*(Reach(one, ports) for one in consumers), *_backup_callers(name, spec)),
         peers=ports if replicated else (),
         publish=spec.publish or 0,
         parallel_start=replicated,
         grace_seconds=60,
     )
-    users = (*internal, *(render.consumer_user(consumer, spec.role, replicated) for consumer in consumers))
+    backup = (render.BACKUP_USER,) if makes_backups(spec) else ()
+    users = (*internal, *backup, *(render.consumer_user(consumer, spec.role, replicated) for consumer in consumers))
     return RedisPlan(workload, site.names.host(name), peers, users, ports)
+
+
+def _backup_callers(name: str, spec: RedisSpec) -> tuple[Reach, ...]:
+    """The part that takes backups; any server will do, so that it asks no Sentinel."""
+    return (Reach(part_of(name), (PORT,)),) if makes_backups(spec) else ()
 
 
 def _server(spec: RedisSpec, site: Site) -> Container:

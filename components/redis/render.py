@@ -21,8 +21,10 @@ ACCESS = f"{ROOT}/access"
 EXPORTER = f"{ROOT}/exporter"
 """Directory of the exporter's password."""
 DATA = "/data"
+RESTORED = f"{DATA}/restore"
+"""Where a helper puts what it fetches of a backup, on the server's volume."""
 PORT, SENTINEL_PORT, METRICS_PORT = 6379, 26379, 9121
-REPLICATION, SENTINEL, MONITOR = "gw_replication", "gw_sentinel", "gw_monitor"
+REPLICATION, SENTINEL, MONITOR, BACKUP = "gw_replication", "gw_sentinel", "gw_monitor", "gw_backup"
 """Users of the servers themselves. No service can have these names: a service's name has no underscore."""
 
 SCRIPTS = ("lib.sh", "start.sh", "probe.sh")
@@ -70,6 +72,10 @@ _INTERNAL_OF_REPLICATED = (
         "allchannels -@all +@connection +@pubsub +info +role +sentinel",
     ),
 )
+
+
+BACKUP_USER = User(BACKUP, "resetkeys resetchannels -@all +sync +replconf +ping")
+"""By whom the part that makes backups takes snapshots."""
 
 
 def internal_users(replicated: bool) -> tuple[User, ...]:
@@ -136,6 +142,7 @@ def render_settings(name: str, spec: RedisSpec, suffix: str, peers: Sequence[str
             f"DURABLE={'yes' if spec.durable else 'no'}",
             f"SUFFIX={suffix}",
             f"PEERS='{' '.join(peers)}'",
+            *([f"RESTORE='sh {ETC}/restore.sh {RESTORED} {spec.restore.choice} {DATA}'"] if spec.restore else []),
         ]
     )
 

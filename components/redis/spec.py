@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from components.core.backup import Backed
 from components.core.problems import WrongFields
-from components.core.spec import ServiceSpec, odd_quorum
+from components.core.spec import odd_quorum
 from components.core.types import Duration, Storage, bytes_of, seconds_of
 
 Eviction = Literal["noeviction", "allkeys-lru", "allkeys-lfu", "volatile-lru", "volatile-lfu", "volatile-ttl"]
@@ -68,7 +69,7 @@ _TTL = {Role.CACHE: "30m", Role.SESSION: "7d"}
 _NO_TTL = {Role.QUEUE: "jobs must not expire", Role.PUBSUB: "messages are not kept"}
 
 
-class RedisSpec(ServiceSpec):
+class RedisSpec(Backed):
     """A Redis for one of four roles, single or replicated with Sentinel."""
 
     role: Role
@@ -91,7 +92,7 @@ class RedisSpec(ServiceSpec):
 
     @model_validator(mode="after")
     def _fits_role(self) -> "RedisSpec":
-        wrong = [*self._wrong_choices(), *self._wrong_sizes()]
+        wrong = [*self._wrong_choices(), *self._wrong_sizes(), *self._needless_backups()]
         if wrong:
             raise WrongFields(*wrong)
         return self
@@ -126,6 +127,12 @@ class RedisSpec(ServiceSpec):
         if self.ttl and self.role in _NO_TTL:
             wrong.append(("ttl", f"{self.ttl} given; {_NO_TTL[self.role]}; remove ttl or set role: cache"))
         return wrong
+
+    def _needless_backups(self) -> list[tuple[str, str]]:
+        given = [field for field in ("backup", "restore") if getattr(self, field) is not None]
+        why = f"a Redis of role {self.role} keeps nothing that must not be lost"
+        fix = "remove it or set role: queue or session"
+        return [] if self.durable else [(field, f"given; {why}; {fix}") for field in given]
 
     def _wrong_sizes(self) -> list[tuple[str, str]]:
         memory = self.resources.memory

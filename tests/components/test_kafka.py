@@ -56,7 +56,7 @@ def test_a_consumer_gets_what_clients_of_any_language_need() -> None:
             "GROUP_PREFIX": "api.",
         }
         assert set(binding.files) == {"ca.crt", "tls.crt", "tls.key", "keystore.pem"}
-        reads(binding.files["keystore.pem"], same("(chain api-log)(key api-log)"))
+        reads(binding.files["keystore.pem"], same("(chain api)(key api)"))
         reads(secrecy("store", binding.files["keystore.pem"]), same("store is secret: True"))
         assert [(reach.service, reach.ports) for reach in binding.reach] == [("log", (9093,))]
         assert [endpoint.url for endpoint in log.endpoints()] == [f"kafka://{HOST}:9093"]
@@ -67,7 +67,7 @@ def test_a_consumer_gets_what_clients_of_any_language_need() -> None:
 def test_binding_twice_makes_nothing_twice() -> None:
     def check(log: Kafka, around: Surroundings) -> None:
         assert log.bind("api") is log.bind("api")
-        assert around.certificates.count(("api", "log")) == 1
+        assert around.certificates.count(("api",)) == 1
         with pytest.raises(KeyError):
             log.bind("stranger")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from components.core.carrying import SEALING
+from components.core.mounts import OWN
 from components.nats import Nats, NatsSpec
 from components.nats.access import certificate_name
 from stacks.config import parse
@@ -58,7 +60,7 @@ def test_a_consumer_gets_where_to_connect_and_a_certificate_and_no_password() ->
 def test_binding_twice_makes_nothing_twice() -> None:
     def check(bus: Nats, around: Surroundings) -> None:
         assert bus.bind("api") is bus.bind("api")
-        assert around.certificates.count(("api", "bus")) == 1
+        assert around.certificates.count(("api",)) == 1
         with pytest.raises(KeyError):
             bus.bind("stranger")
 
@@ -80,7 +82,7 @@ def test_users_are_the_subjects_of_the_certificates_that_are_issued(target: str)
     docker.pop("cluster")
     _, recorded = record(parse("test", CLUSTER if target == "kubernetes" else docker, SERVICES))
     requests = {r.name: r.inputs["subject"] for r in recorded if r.type == "tls:index/certRequest:CertRequest"}
-    for name, host in (("bus-client-api-request", "api"), ("bus-server-request", requests["bus-server-request"])):
+    for name, host in (("pki-api-client-request", "api"), ("bus-server-request", requests["bus-server-request"])):
         subject = requests[name]
         common = host if isinstance(host, str) else host["commonName"]
         assert set(subject) == {"commonName", "organization"}
@@ -122,3 +124,17 @@ def test_a_change_that_would_lose_streams_is_refused(before: int, after: int, wo
     found = Nats.check_change({"replicas": before}, spec_of(replicas=after))
     assert bool(found) == bool(words)
     assert all(words in refusal.text and refusal.final for refusal in found)
+
+
+def test_who_may_take_the_streams_has_no_key_and_the_store_no_stream() -> None:
+    given = {"objects": {}, "bus": {**SERVICES["bus"], "storage": "1Gi", "backup": {"to": "objects"}}}
+    platform, recorded = record(parse("test", CLUSTER, given))
+    (part,) = (one.manifest for one in recorded if one.name == "bus-backup-set")
+    assert part
+    containers = part["spec"]["template"]["spec"]["containers"]
+    mounts = {one["name"]: {mount["mountPath"] for mount in one["volumeMounts"]} for one in containers}
+    with_key = {name for name, paths in mounts.items() if SEALING in paths}
+    with_certificate = {name for name, paths in mounts.items() if OWN in paths}
+    assert (with_key, with_certificate) == ({"carrier"}, {"dump", "drill", "metrics"})
+    facts = next(row["backup"] for row in platform.inventory() if row["name"] == "bus")
+    assert (facts["target"], facts["encryption"]) == ("objects", "client")

@@ -10,12 +10,12 @@ import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from components.core import exporter
-from components.nats import render
+from components.nats import dumping, render
 from components.nats.plan import NatsPlan
 from tests.support.nats import JOBS, ORDERS, files_of, plan_of, spec_of
 
@@ -239,6 +239,49 @@ class TestStreams:
         named = [line.split()[2] for line in found if line.startswith("# TYPE")]
         assert len(named) == len(set(named)), "a metric that comes twice is refused as a whole"
         assert not [line for line in found if line.endswith(" null")]
+
+
+@needs_jq
+class TestBackups:
+    """What of a restored stream is found to differ. The rest of a backup needs servers: test_nats_backup.py."""
+
+    BEFORE: ClassVar[dict[str, Any]] = {
+        "first_seq": 3, "last_seq": 10, "messages": 7, "consumers": {"work": {"delivered": 5, "ack_floor": 2}},
+    }  # fmt: skip
+    AFTER: ClassVar[dict[str, Any]] = {
+        "first_seq": 4, "last_seq": 12, "messages": 8,
+        "consumers": {"work": {"delivered": 6, "ack_floor": 3}, "new": {"delivered": 0, "ack_floor": 0}},
+    }  # fmt: skip
+
+    def differences(self, root: Path, found: dict[str, Any]) -> list[str]:
+        words = []
+        for name, content in (("before", self.BEFORE), ("after", self.AFTER), ("found", found)):
+            (root / name).write_text(json.dumps(content))
+            words += ["--slurpfile", name, str(root / name)]
+        script = Path(dumping.__file__).parent / "scripts" / "compare.jq"
+        command = ["jq", "-nr", "-f", str(script), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    def test_what_was_there_in_between_is_right(self, tmp_path: Path) -> None:
+        assert self.differences(tmp_path, self.BEFORE) == []
+        assert self.differences(tmp_path, self.AFTER) == []
+
+    @pytest.mark.parametrize(
+        ("other", "said"),
+        [
+            ({"first_seq": 5}, "first_seq is 5, not 3 to 4"),
+            ({"last_seq": 9}, "last_seq is 9, not 10 to 12"),
+            ({"messages": 5}, "messages is 5, not 6 to 9"),
+            ({"messages": 10}, "messages is 10, not 6 to 9"),
+            ({"consumers": {"work": {"delivered": 5, "ack_floor": 4}}}, "ack_floor of work is 4, not 2 to 3"),
+        ],
+    )
+    def test_what_was_never_there_is_named(self, tmp_path: Path, other: dict[str, Any], said: str) -> None:
+        assert self.differences(tmp_path, {**self.BEFORE, **other}) == [said]
+
+    def test_a_consumer_that_is_lost_is_named(self, tmp_path: Path) -> None:
+        said = self.differences(tmp_path, {**self.BEFORE, "consumers": {}})
+        assert said == ["delivered of work is null, not 5 to 6", "ack_floor of work is null, not 2 to 3"]
 
 
 class TestStart:

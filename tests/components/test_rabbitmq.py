@@ -51,7 +51,7 @@ def test_a_consumer_gets_what_a_client_needs() -> None:
     password = "(password broker-password-api)"
     assert secret["broker.password"] == password
     assert secret["broker.url"] == f"amqps://api:{password}@broker.groundwork-test.svc:5671/groundwork"
-    assert {"broker.ca.crt", "broker.tls.crt", "broker.tls.key"} <= secret.keys()
+    assert {"client_ca.crt", "client_tls.crt", "client_tls.key"} <= secret.keys()
 
 
 def test_clients_of_several_nodes_know_them_all() -> None:

@@ -1,8 +1,8 @@
-# topology.sh NODES: has the server be as the definitions say, at its start and whenever they change.
+# topology.sh NODES [WISH FOLDER CHOICE]: has the server be as the definitions say, at its start and whenever they change.
 set -u
 umask 077
 . /etc/rabbitmq/rabbitmq-env.conf
-nodes=$1
+nodes=$1 wish=${2:-} folder=${3:-} choice=${4:-}
 secrets=/run/groundwork/cluster
 # The first process of a container ignores signals that it has no trap for, and a shell looks at them between commands.
 trap 'exit 0' TERM INT
@@ -30,7 +30,21 @@ apply() {
 # serve without that too.
 await_members() { [ "$nodes" = 1 ] || run rabbitmq-upgrade -q await_online_quorum_plus_one -t 120 || :; }
 
+# restore: what a backup has, before what is declared, where there was nothing before: both only add.
+restore() {
+  [ -n "$wish" ] && [ ! -e /var/lib/rabbitmq/member ] || return 0
+  sh /etc/rabbitmq/probe.sh ready && run sh "$wish" "$folder" "$choice" &&
+    (cd "$folder/got/set" && sha256sum -c sums >/dev/null) &&
+    run rabbitmqctl -q import_definitions "$folder/got/set/definitions.json" &&
+    echo "restore: $(cat "$folder/got/set/name")" >&2
+}
+
 rm -f "$HOME/applied"
+touch "$HOME/tried"
+until restore; do
+  run sleep 5
+  touch "$HOME/tried"
+done
 applied=
 while :; do
   touch "$HOME/tried"

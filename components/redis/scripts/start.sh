@@ -54,6 +54,7 @@ find_master() {
 
 redis() {
   cat /etc/redis/redis.conf >/data/redis.conf
+  [ -d /data/appendonlydir ] || ${RESTORE:-true}
   if [ "$REPLICAS" -gt 1 ]; then
     find_master
     log "master is $master"

@@ -1,0 +1,51 @@
+"""Backups of a Redis: snapshots, and how a server begins with one. Pure.
+
+Redis documentation, "Redis persistence".
+"""
+
+from pathlib import Path
+
+from components.core.backup import Restore
+from components.core.bindings import Binding, Reach
+from components.core.carrying import Duty, core_script
+from components.core.fetching import fetching
+from components.core.mounts import ROOT
+from components.core.site import Site
+from components.core.types import bytes_of
+from components.core.workload import SecretFile, Workload
+from components.redis.render import BACKUP, DATA, ETC, PORT, RESTORED
+from components.redis.spec import RedisSpec
+
+_PASSWORD = f"{BACKUP}.password"
+_COPIES = 4
+"""A snapshot is at most as large as the memory: as it was taken, encrypted, fetched again, and in the drill."""
+
+
+def redis_duty(spec: RedisSpec, workload: Workload, host: str) -> Duty:
+    """How a Redis' backups are taken and tried."""
+    image = workload.containers[0].image
+    password = f"{ROOT}/backup/{_PASSWORD}"
+    return Duty(
+        dump_image=image,
+        drill_image=image,
+        scripts={**{one: _script(one) for one in ("dump.sh", "drill.sh")}, "wish.sh": core_script("wish.sh")},
+        settings={"HOST": host, "PASSWORD": password},
+        memory=spec.resources.memory,
+        folder=DATA,
+        room=f"{max(1024, _COPIES * bytes_of(spec.resources.memory) // 2**20)}Mi",
+        reach=Reach(workload.name, (PORT,)),
+        version=workload.version,
+        uid=workload.uid,
+        secrets=(SecretFile(password, _PASSWORD),),
+    )
+
+
+def restored(workload: Workload, restore: Restore, site: Site, store: Binding) -> Workload:
+    """The same server, which begins with a backup, and the helper that fetches it."""
+    scripts = {"restore.sh": _script("restore.sh"), "wish.sh": core_script("wish.sh")}
+    helper = fetching(workload.name, restore, site, store, DATA, RESTORED)
+    return helper.beside(workload, {f"{ETC}/{one}": text for one, text in scripts.items()})
+
+
+def _script(name: str) -> str:
+    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
