@@ -19,7 +19,7 @@ type backend interface {
 
 // trip is what went to a service and what came back.
 type trip struct {
-	// By is the way: a row, a key, a message or a record.
+	// By is the way: a row, a key, a message, a record or an object.
 	By      string `json:"by"`
 	Written value  `json:"written"`
 	Read    value  `json:"read"`
@@ -69,6 +69,13 @@ func connect(found edges, instance string, log *slog.Logger) ([]backend, error) 
 			return nil, fmt.Errorf("%s: %w", settings.name, err)
 		}
 		backends = append(backends, kafka)
+	}
+	for _, settings := range found.objects {
+		objects, err := newObjects(settings, instance)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", settings.name, err)
+		}
+		backends = append(backends, objects)
 	}
 	return backends, nil
 }

@@ -81,6 +81,21 @@ type kafkaEdge struct {
 	topic string
 }
 
+// objectsEdge holds the settings of an object store, which knows the app by what it signs its requests with.
+type objectsEdge struct {
+	name string
+	// endpoint is https://host:port.
+	endpoint, region, bucket string
+	// prefix is what the app's keys begin with; empty where the bucket is its own.
+	prefix string
+	// addressing is path or virtual: where a request names the bucket.
+	addressing          string
+	keyFile, secretFile string
+	// caFile is empty where the store's certificate leads to a root that everybody trusts.
+	caFile   string
+	poolSize int
+}
+
 // edges are the services that the environment variables describe, each kind sorted by name.
 type edges struct {
 	postgres []postgresEdge
@@ -88,6 +103,7 @@ type edges struct {
 	rabbitmq []rabbitmqEdge
 	nats     []natsEdge
 	kafka    []kafkaEdge
+	objects  []objectsEdge
 }
 
 // discoverOwn reads the server's own settings.
@@ -113,12 +129,17 @@ func discoverOwn(env map[string]string) (ownSettings, error) {
 }
 
 // discoverEdges finds services by what their settings look like: X_HOST with X_SSLMODE is a PostgreSQL, with X_VHOST a
-// RabbitMQ, with X_INBOX_PREFIX a NATS, with X_GROUP_PREFIX a Kafka, with X_TLS=mutual and X_USERNAME a Redis. Other
-// variables are nobody's business. All problems are reported at once.
+// RabbitMQ, with X_INBOX_PREFIX a NATS, with X_GROUP_PREFIX a Kafka, with X_TLS=mutual and X_USERNAME a Redis;
+// X_ADDRESSING is that of an object store. Other variables are nobody's business. All problems are reported at once.
 func discoverEdges(env map[string]string) (edges, error) {
 	var found edges
 	var problems []error
 	for variable := range env {
+		if prefix, isStore := strings.CutSuffix(variable, "_ADDRESSING"); isStore {
+			settings := &variables{env: env, prefix: prefix}
+			found.objects = append(found.objects, settings.objects())
+			problems = append(problems, settings.problems...)
+		}
 		prefix, isHost := strings.CutSuffix(variable, "_HOST")
 		if !isHost {
 			continue
@@ -143,6 +164,7 @@ func discoverEdges(env map[string]string) (edges, error) {
 	slices.SortFunc(found.rabbitmq, func(a, b rabbitmqEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(found.nats, func(a, b natsEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(found.kafka, func(a, b kafkaEdge) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(found.objects, func(a, b objectsEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return found, errors.Join(problems...)
 }
@@ -183,5 +205,14 @@ func (v *variables) kafka() kafkaEdge {
 	return kafkaEdge{
 		name: v.service(), servers: strings.Split(v.text("BOOTSTRAP_SERVERS"), ","),
 		identity: v.files(), topic: v.chosen("TOPIC"),
+	}
+}
+
+func (v *variables) objects() objectsEdge {
+	return objectsEdge{
+		name: v.service(), endpoint: v.text("ENDPOINT"), region: v.text("REGION"), bucket: v.text("BUCKET"),
+		prefix: v.env[v.prefix+"_PREFIX"], addressing: v.text("ADDRESSING"), caFile: v.env[v.prefix+"_CA_FILE"],
+		keyFile: v.text("ACCESS_KEY_ID_FILE"), secretFile: v.text("SECRET_ACCESS_KEY_FILE"),
+		poolSize: v.number("POOL_SIZE", defaultPoolSize),
 	}
 }

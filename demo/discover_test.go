@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -107,6 +108,41 @@ func TestMessagingServices(t *testing.T) {
 		want := chosen + " is missing; set it under `env` of this app"
 		if _, err := discoverEdges(lacking); err == nil || err.Error() != want {
 			t.Errorf("%v; want %s", err, want)
+		}
+	}
+}
+
+func TestObjectStores(t *testing.T) {
+	env := map[string]string{
+		"MEDIA_ENDPOINT": "https://media.test.svc:9000", "MEDIA_REGION": "eu-central-1", "MEDIA_BUCKET": "api",
+		"MEDIA_PREFIX": "", "MEDIA_ADDRESSING": "path", "MEDIA_CA_FILE": "/ca",
+		"MEDIA_ACCESS_KEY_ID_FILE": "/id", "MEDIA_SECRET_ACCESS_KEY_FILE": "/secret",
+	}
+	media := objectsEdge{
+		name: "media", endpoint: "https://media.test.svc:9000", region: "eu-central-1", bucket: "api",
+		addressing: "path", keyFile: "/id", secretFile: "/secret", caFile: "/ca", poolSize: defaultPoolSize,
+	}
+	found, err := discoverEdges(env)
+	must(t, err)
+	if !reflect.DeepEqual(found.objects, []objectsEdge{media}) {
+		t.Errorf("found %+v; want %+v", found.objects, media)
+	}
+	delete(env, "MEDIA_BUCKET")
+	if _, err := discoverEdges(env); err == nil || err.Error() != "MEDIA_BUCKET is missing; the platform sets it" {
+		t.Error(err)
+	}
+}
+
+func TestAReplacedKeyPairTakesEffect(t *testing.T) {
+	folder := t.TempDir()
+	pair := &keyPair{filepath.Join(folder, "id"), filepath.Join(folder, "secret")}
+	must(t, os.WriteFile(pair.keyFile, []byte("api\n"), 0o600))
+	for _, secret := range []string{"old", "new"} {
+		must(t, os.WriteFile(pair.secretFile, []byte(secret), 0o600))
+		found, err := pair.Retrieve()
+		must(t, err)
+		if found.AccessKeyID != "api" || found.SecretAccessKey != secret || !pair.IsExpired() {
+			t.Errorf("found %+v; want api and %s", found, secret)
 		}
 	}
 }

@@ -26,11 +26,12 @@ GIVE_UP = "to lose the data, first run `up` with deletion_protection: false on i
 DOWN = "to lose the data, first take the environment down: make down ENV=dev"
 STRANGE = "services would meet certificates of a root that they don't trust; take these steps, with an `up` after each"
 OWNER, QUEUE, CACHE = "    owner: team-platform\n", "      role: queue\n", "      role: cache\n"
+QUEUES, BACKUP = "      purpose: Back end of the BullMQ queues.\n", "      backup: {to: objects, retention: 7d}\n"
 NOT_ENDED = (
     "roots: [1, 2], issuer: 2 given; the `up` that changed this last has not come to its end; first run it again with "
     "roots: [1], issuer: 1 or roots: [1, 2], issuer: 1"
 )
-STATEFUL = "kafka, nats, postgres, queue, rabbitmq"
+STATEFUL = "clickhouse, kafka, nats, objects, postgres, queue, rabbitmq"
 
 REFUSED = {
     "a volume that shrinks": (
@@ -64,12 +65,12 @@ REFUSED = {
         "name of its own, or remove the old one and run `up` first",
     ),
     "another role": (
-        [(FILE, QUEUE + "      storage: 1Gi\n", "      role: cache\n")],
+        [(FILE, QUEUE + "      storage: 1Gi\n", "      role: cache\n"), (FILE, QUEUES + BACKUP, QUEUES)],
         f"{SERVICES}.queue.kind: redis given; with these settings it no longer keeps its data; put the old ones back; "
         f"{GIVE_UP}",
     ),
     "one server becomes several": (
-        [(FILE, "    postgres:\n", "    postgres:\n      replicas: 3\n")],
+        [(FILE, "    postgres:\n", "    postgres:\n      replicas: 3\n"), (FILE, BACKUP, "")],
         f"{SERVICES}.postgres.replicas: 3 given, 1 deployed; no data goes over from one server to several or back; "
         f"put it back, or dump the databases and restore them into a new service; {GIVE_UP}",
     ),
@@ -87,6 +88,12 @@ REFUSED = {
         [(FILE, "    postgres:\n", '    postgres:\n      version: "17"\n')],
         f"{SERVICES}.postgres.version: 17.11 given, 18.6 deployed; an older server can't read what a newer one wrote; "
         "stay at 18.6 or newer",
+    ),
+    "a backup in the place of data": (
+        [(FILE, QUEUE, f"{QUEUE}      restore: {{store: objects}}\n")],
+        f"{SERVICES}.queue.restore: given; a backup is what a new service begins with, and this one has data, which "
+        "would stay as it is; remove it, or restore into a service of another name, with restore.service: the name of "
+        "this one",
     ),
     "a root swapped at once": (
         [(FILE, OWNER, f"{OWNER}    certificates: {{roots: [2]}}\n")],

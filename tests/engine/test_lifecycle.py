@@ -14,6 +14,26 @@ BUDGET_RESOURCES = 200
 BUDGET_BYTES = 2_000_000
 REGION = "topology.kubernetes.io/region"
 ZONE = "topology.kubernetes.io/zone"
+GIVE_UP = "to lose the data, first run `up` with deletion_protection: false on it"
+OTHER_NUMBERS = {
+    "dev": {
+        "clickhouse.replicas: 2": "1 deployed; a Keeper of three begins empty; put it back, or copy the tables into a "
+        f"new service; {GIVE_UP}",
+        "kafka.replicas: 3": "1 deployed; two empty servers would outvote the one that has the data; set 1, or give "
+        "the new service a name of its own",
+        "nats.replicas: 3": "1 is deployed, and a cluster deletes the streams of a server that was alone; keep 1, or "
+        "move to a service of another name",
+    },
+    "prod": {
+        "clickhouse.replicas: 1": "2 deployed; without Keeper the tables could not be written; put it back, or copy "
+        f"the tables into a new service; {GIVE_UP}",
+        "kafka.replicas: 1": f"3 deployed; it can grow, never shrink; set 3 or more; {GIVE_UP}",
+        "nats.replicas: 1": "3 are deployed, and those left could lack messages and a majority; keep 3",
+        "queue.replicas: 1": f"3 deployed; what their master alone has would be lost; keep at least 3; {GIVE_UP}",
+        "rabbitmq.replicas: 1": f"3 are deployed, and those that are gone would still count; put it back; {GIVE_UP}",
+    },
+}
+"""What refuses another number of servers, for each environment."""
 
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
@@ -52,6 +72,37 @@ def test_a_second_run_has_nothing_to_do(checkout: Checkout, stack: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     again = checkout.pulumi("up", "--yes", "--stack", stack, "--policy-pack", "policies", "--expect-no-changes")
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_another_number_of_servers_is_refused(checkout: Checkout, stack: str) -> None:
+    file, expected = f"Pulumi.{stack}.yaml", []
+    for change, why in OTHER_NUMBERS[stack].items():
+        service, _, line = change.partition(".")
+        checkout.edit(file, f"\n    {service}:\n", f"\n    {service}:\n      {line}\n")
+        field, _, value = change.partition(": ")
+        separator = ", " if why[1:].startswith(" deployed") else "; "
+        expected.append(f"    groundwork:services.{field}: {value} given{separator}{why}\n")
+    try:
+        done = checkout.preview(stack)
+    finally:
+        checkout.restore(file)
+    assert done.returncode != 0
+    report = done.stdout + done.stderr
+    assert [line for line in expected if line not in report] == [], report
+
+
+def test_fewer_partitions_are_refused(checkout: Checkout, stack: str) -> None:
+    file = f"Pulumi.{stack}.yaml"
+    checkout.edit(file, "{name: telemetry.logs, partitions: 6", "{name: telemetry.logs, partitions: 3")
+    try:
+        done = checkout.preview(stack)
+    finally:
+        checkout.restore(file)
+    assert done.returncode != 0
+    field = "groundwork:services.kafka.topics.telemetry.logs.partitions"
+    assert f"{field}: 3 given, 6 deployed; it can grow, never shrink; set 6 or more; {GIVE_UP}\n" in (
+        done.stdout + done.stderr
+    )
 
 
 def test_a_wrong_passphrase_is_refused(checkout: Checkout, stack: str) -> None:

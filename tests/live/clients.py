@@ -5,14 +5,21 @@ A test changes single settings to see them refused: `postgres("postgres", PASSWO
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
+import kafka
+import nats
+import pika
 import psycopg
 import redis
+from botocore.client import Config
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -74,6 +81,111 @@ def _redis_options(settings: dict[str, str]) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,
     }
+
+
+def rabbitmq(service: str, *, confirmed: bool = True, **changed: str | None) -> Any:
+    """A channel whose publishing waits for the broker's confirmation, where asked. A pika BlockingChannel."""
+    settings = settings_of(service, **changed)
+    common = {
+        "virtual_host": settings["VHOST"],
+        "credentials": pika.PlainCredentials(settings["USERNAME"], _content(settings["PASSWORD_FILE"])),
+        "heartbeat": TIMEOUT_SECONDS,
+        "blocked_connection_timeout": TIMEOUT_SECONDS,
+        "socket_timeout": TIMEOUT_SECONDS,
+        "stack_timeout": TIMEOUT_SECONDS,
+    }
+    nodes = settings.get("NODES", f"{settings['HOST']}:{settings['PORT']}").split(",")
+    places = [node.rpartition(":") for node in nodes]
+    # One after another until one takes it.
+    connection = pika.BlockingConnection(
+        [
+            pika.ConnectionParameters(host, int(port), ssl_options=pika.SSLOptions(_context(settings), host), **common)
+            for host, _, port in places
+        ]
+    )
+    channel = connection.channel()
+    if confirmed:
+        channel.confirm_delivery()
+    return channel
+
+
+class Nats:
+    """A connection to a NATS with streams. `run` waits for what its library does: `server.run(server.streams.publish(
+    ...))`."""
+
+    def __init__(self, service: str, **changed: str | None) -> None:
+        settings = settings_of(service, **changed)
+        self._loop = asyncio.new_event_loop()
+        self.connection = self.run(
+            nats.connect(
+                settings["SERVERS"].split(","),
+                tls=_context(settings),
+                tls_handshake_first=True,
+                inbox_prefix=settings["INBOX_PREFIX"].encode(),
+                connect_timeout=TIMEOUT_SECONDS,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+            )
+        )
+        self.streams = self.connection.jetstream(timeout=TIMEOUT_SECONDS)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What `work` gives."""
+        return self._loop.run_until_complete(work)
+
+
+def kafka_producer(service: str, **options: Any) -> Any:
+    """A producer that gives up soon. A kafka-python KafkaProducer."""
+    wait = {"request_timeout_ms": TIMEOUT_SECONDS * 1000, "delivery_timeout_ms": TIMEOUT_SECONDS * 2000}
+    return kafka.KafkaProducer(
+        **_kafka_options(settings_of(service)), **wait, max_block_ms=wait["delivery_timeout_ms"], **options
+    )
+
+
+def kafka_consumer(service: str, *topics: str, group: str = "") -> Any:
+    """A reader from the beginning; of a group, from where that has come to. A kafka-python KafkaConsumer."""
+    settings = settings_of(service)
+    member = {"group_id": settings["GROUP_PREFIX"] + group} if group else {}
+    options = {"auto_offset_reset": "earliest", "enable_auto_commit": False, "max_poll_records": 50}
+    return kafka.KafkaConsumer(*topics, **_kafka_options(settings), **member, **options)
+
+
+def _kafka_options(settings: dict[str, str]) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": settings["BOOTSTRAP_SERVERS"].split(","),
+        "security_protocol": settings["SECURITY_PROTOCOL"],
+        "ssl_context": _context(settings),
+        "reconnect_backoff_max_ms": 200,
+        "metadata_max_age_ms": 5000,
+    }
+
+
+def objects(service: str, **changed: str | None) -> Any:
+    """A client of an object store that tries everything once. A boto3 client of S3."""
+    settings = settings_of(service, **changed)
+    once = Config(
+        s3={"addressing_style": settings["ADDRESSING"]},
+        connect_timeout=TIMEOUT_SECONDS,
+        # It answers once the last byte is stored.
+        read_timeout=5 * TIMEOUT_SECONDS,
+        retries={"total_max_attempts": 1},
+    )
+    return boto3.client(
+        "s3",
+        endpoint_url=settings["ENDPOINT"],
+        region_name=settings["REGION"],
+        aws_access_key_id=_content(settings["ACCESS_KEY_ID_FILE"]),
+        aws_secret_access_key=_content(settings["SECRET_ACCESS_KEY_FILE"]),
+        verify=settings["CA_FILE"],
+        config=once,
+    )
+
+
+def _context(settings: dict[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings["CA_FILE"])
+    if "CERT_FILE" in settings:
+        context.load_cert_chain(settings["CERT_FILE"], settings["KEY_FILE"])
+    return context
 
 
 def _content(path: str) -> str:

@@ -116,6 +116,10 @@ class Deployment(Protocol):
         """End everything of an instance at once, its network included, so that it stays away until the next `up`."""
         ...
 
+    def is_ready(self, service: str) -> bool:
+        """Whether every instance of a stateful service of ours is there and ready."""
+        ...
+
     def note(self) -> None:
         """Remember what bears no sign of the environment, for `remains`."""
         ...

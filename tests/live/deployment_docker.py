@@ -98,6 +98,12 @@ class DockerDeployment:
         running = (entry for entry in self._containers() if entry["State"]["Running"])
         self._run("kill", *(entry["Id"] for entry in running if _labels(entry)["instance"] == instance))
 
+    def is_ready(self, service: str) -> bool:
+        """Whether every container of it passes its health check."""
+        found = [entry["State"] for entry in self._containers() if _labels(entry)["service"] == service]
+        # One that only carries files is never started.
+        return all(_is_well(state) for state in found if state["Status"] != "created")
+
     def note(self) -> None:
         """Volumes of files have neither a name nor a label."""
         self._nameless |= {
@@ -129,6 +135,10 @@ class DockerDeployment:
         done = subprocess.run([*self._command, *args], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == 0, f"docker {' '.join(args)}: {done.stdout}"
         return done.stdout
+
+
+def _is_well(state: Any) -> bool:
+    return bool(state["Running"]) and ("Health" not in state or state["Health"]["Status"] == "healthy")
 
 
 def _labels(entry: Any) -> dict[str, str]:

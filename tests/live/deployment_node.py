@@ -160,6 +160,11 @@ class NodeDeployment:
         found += [f"volume {name}" for name in volumes if name in self._claimed]
         return found
 
+    def is_ready(self, service: str) -> bool:
+        """Whether its set has as many ready pods as it wants."""
+        found = self._get("statefulset", name=service)[0]
+        return bool(found["status"].get("readyReplicas") == found["spec"]["replicas"])
+
     def primary(self, service: str) -> str:
         """The instance of a replicated PostgreSQL that takes writes."""
         return str(self._status(service)["currentPrimary"])

@@ -17,9 +17,11 @@ _PORT = 443
 _SMALL: dict[str, Any] = {
     # Three instances and a pooler of two beside everything else, on a machine with two cores.
     "replicas": 3,
-    "resources": {"cpu": "100m", "memory": "512Mi"},
+    "resources": {"memory": "512Mi"},
     "pooler": {"resources": {"cpu": "50m", "memory": "128Mi"}},
 }
+_CPU = "20m"
+"""Reserved for each server: two cores have room for all of them only so."""
 
 
 class NodeLive(Live):
@@ -46,11 +48,13 @@ def prepare_node(name: str, folder: Path, say: Say) -> NodeLive:
 
 
 def _content() -> dict[str, Any]:
-    """The same services, the database replicated, and no port of this machine taken."""
+    """The same services with less reserved, the database replicated, and no port of this machine taken."""
     content: dict[str, Any] = YAML(typ="safe").load(FILE)
     environment, services = (content["config"][f"groundwork:{part}"] for part in ("environment", "services"))
     del environment["docker"], services["gateway"]["publish"]
     environment |= {"target": "kubernetes", "cluster": "node"}
     environment["placement"] |= {"zones": 1}
     services["postgres"] |= _SMALL
+    for service in services.values():
+        service["resources"] = {**service.get("resources", {}), "cpu": _CPU}
     return content

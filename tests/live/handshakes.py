@@ -20,6 +20,20 @@ _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _NOT_IN_THIS_VERSION = ("TLSV1_ALERT_PROTOCOL_VERSION", "SSLV3_ALERT_HANDSHAKE_FAILURE")
 """The version itself, or every cipher that there is in it: PgBouncer under CloudNativePG has no setting for the one."""
 _WRONG_NAME = "elsewhere.invalid"
+_FLAGS = 0x4 | 0x10 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x70000 | 0x3000000 | 1 << 34
+"""What every node must understand. Erlang documentation, "Distribution Protocol"."""
+_NODE = b"probe@localhost"
+_NAME = struct.pack("!cQIH", b"N", _FLAGS, 1, len(_NODE)) + _NODE
+_API_VERSIONS = 18
+_WORDS = {
+    "amqps": (b"AMQP\x00\x00\x09\x01", (b"\x01\x00\x00",)),
+    "erlang": (struct.pack("!I", len(_NAME)) + _NAME, (b"\0\0\0\x03s", b"\0\0\0\x0cs")),
+    "kafka": (struct.pack("!ihhih", 10, _API_VERSIONS, 0, 1, -1), (b"\0\0",)),
+    "nats": (b"PING\r\n", (b"INFO ",)),
+    "redis": (b"PING\r\n", (b"+", b"-")),
+}
+"""By protocol, first words that anybody may say, and how answers begin. AMQP 0-9-1, "Protocol Header"; Kafka
+protocol guide, "Messages"; NATS documentation, "Client Protocol"."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Client:
     address: str
     port: int
     protocol: str
-    """`https`, `redis` or `postgresql`."""
+    """`https`, `postgresql` or one of those with fixed words."""
     ca: str
     """PEM of the root that it trusts."""
     name: str
@@ -46,8 +60,8 @@ class Client:
         """The first words of its protocol, which anybody may say."""
         if self.protocol == "https":
             return f"GET / HTTP/1.1\r\nHost: {self.name}\r\nConnection: close\r\n\r\n".encode()
-        if self.protocol == "redis":
-            return b"PING\r\n"
+        if self.protocol in _WORDS:
+            return _WORDS[self.protocol][0]
         # PostgreSQL documentation, "Message Formats": StartupMessage.
         text = f"user\0{self.user}\0database\0{self.database}\0\0".encode()
         return struct.pack("!ii", 8 + len(text), 3 << 16) + text
@@ -83,7 +97,7 @@ class Client:
         if self.protocol == "https":
             # What TLS servers say to plaintext: nginx and Go answer 400.
             return answer.startswith(b"HTTP/") and b" 400 " not in answer.split(b"\r\n")[0]
-        return answer[:1] in ((b"+", b"-") if self.protocol == "redis" else (b"R",))
+        return answer.startswith(_WORDS[self.protocol][1] if self.protocol in _WORDS else (b"R",))
 
 
 def faults(client: Client, names: tuple[str, ...], mutual: bool) -> list[str]:

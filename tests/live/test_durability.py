@@ -10,7 +10,7 @@ from tests.live.consumer import Consumer
 from tests.live.environment import DOCKER, NODE, Live, Record
 from tests.live.failing import await_
 from tests.live.syncs import syncs
-from tests.live.written import Cache, CarelessPooledPostgres, Postgres, Queue, Service, prepare
+from tests.live.written import Cache, CarelessPostgres, Postgres, Queue, Service, prepare
 
 TARGETS = (DOCKER, NODE)
 WRITES = 50
@@ -28,7 +28,7 @@ def test_each_transaction_is_on_disk_when_it_is_acknowledged(
     live: Live, app: Consumer, service: str, record_property: Record
 ) -> None:
     found: dict[type[Service], int] = {}
-    for store in (Postgres, CarelessPooledPostgres):
+    for store in (Postgres, CarelessPostgres):
         app.call(prepare, store)
         with syncs(live.containers(service, "postgres")) as counts:
             app.call(write, store, WRITES)

@@ -15,7 +15,7 @@ from tests.live.environment import HOST, NODE, Record
 from tests.live.environment_node import NodeLive
 from tests.live.failing import MANY, POSTGRES_SECONDS, REDIS_SECONDS, await_, copies, leader, leader_of, place
 from tests.live.writers import Writing
-from tests.live.written import CarelessPooledPostgres, DemoStore, Gateway, Postgres, Queue, prepare, stored
+from tests.live.written import CarelessPostgres, DemoStore, Gateway, Postgres, Queue, prepare, stored
 from toolchain.waiting import wait_until
 
 TARGETS = (NODE,)
@@ -97,7 +97,7 @@ def test_a_postgres_that_awaits_no_standby_loses(
     # The server writes every 200 ms of its own accord: one kill in fifty comes just after that.
     for _ in range(3):
         primary = whole(live.deployment, service)
-        with Writing(place(live), CarelessPooledPostgres) as writing:
+        with Writing(place(live), CarelessPostgres) as writing:
             delete(live, primary)
             writing.await_more()
         # The writers may have been with one pooler, and another not know the new primary yet.

@@ -126,7 +126,9 @@ def probes_of(live: Live, process: Process, inside: Consumer) -> Iterator[Probe]
     places = {(address, socket.port) for socket in sockets for address in socket.dialled}
     for address, port in sorted(inside.call(reached, places)):
         listener = facts[port]
-        client = client_of(live, process.service, listener["protocol"])
+        # Ports that no consumer calls are for peers, some of which take nobody else's certificate.
+        peers = listener["tls"] == "mutual" and port not in live.inventory[process.service]["ports"]
+        client = client_of(live, process.service, listener["protocol"], own=peers)
         if insider:
             client = with_files(replace(client, user=insider.user, database=insider.database), insider.files)
         names = tuple(live.names(process))
@@ -144,7 +146,9 @@ def client_of(live: Live, service: str, protocol: str, *, own: bool = False) -> 
 
 
 def with_files(client: Client, folder: Path) -> Client:
-    """The same client with the certificate in a folder."""
+    """The same client with the certificate in a folder, where there is one: some services know clients otherwise."""
+    if not (folder / "tls.crt").exists():
+        return client
     return replace(client, certificate=str(folder / "tls.crt"), key=str(folder / "tls.key"))
 
 

@@ -25,16 +25,15 @@ def postgres_round_trip(word: str) -> dict[str, Any]:
     with clients.postgres("postgres") as first:
         first.execute("CREATE TABLE IF NOT EXISTS used (word text)")
         first.execute("INSERT INTO used VALUES (%s)", [word])
-        tls = first.execute("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
+        tls = first.pgconn.ssl_in_use
     with clients.postgres("postgres") as second:
         row = second.execute("SELECT word, current_user FROM used WHERE word = %s", [word]).fetchone()
         second.execute("DROP TABLE used")
     assert row
-    assert tls
-    return {"read": row[0], "user": row[1], "tls": tls[0]}
+    return {"read": row[0], "user": row[1], "tls": tls}
 
 
-def postgres_refusals() -> dict[str, str]:
+def postgres_refusals(lacking: list[str]) -> dict[str, str]:
     """What PostgreSQL says to a client that lacks something, by what it lacks."""
     own = clients.settings_of("postgres")
     wrong: dict[str, dict[str, str | None]] = {
@@ -45,7 +44,7 @@ def postgres_refusals() -> dict[str, str]:
         "TLS": {"SSLMODE": "disable"},
         "name": {"HOST": socket.gethostbyname(own["HOST"])},
     }
-    return {lack: refused(psycopg.Error, clients.postgres, "postgres", **changed) for lack, changed in wrong.items()}
+    return {lack: refused(psycopg.Error, clients.postgres, "postgres", **wrong[lack]) for lack in lacking}
 
 
 def postgres_powers() -> dict[str, str]:

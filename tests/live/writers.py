@@ -166,7 +166,7 @@ def _write(name: str, service: Callable[[], Writer], tally: Tally, count: Any, s
         value = f"{name}-{number}"
         try:
             target = target or service()
-            target.write(value)
+            value = target.write(value) or value
         except Exception as error:  # noqa: BLE001 (each library has its own; every one means: not acknowledged)
             target = None
             tally.failed[f"{type(error).__name__}: {error}".splitlines()[0]] += 1

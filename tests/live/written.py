@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx
+import pika
+from kafka import TopicPartition
 
 from tests.live import clients
 
 KEY = "acknowledged"
 _REPLICATION_MILLISECONDS = 1000
+_QUIET_SECONDS = 1
+"""Time without a message after which there is no more."""
 
 
 class Writer(Protocol):
     """Made anew in each thread, and again after each failure."""
 
-    def write(self, value: str) -> None:
-        """Write one value; returns once it is acknowledged, and raises where it is not."""
+    def write(self, value: str) -> str | None:
+        """Write one value; returns once it is acknowledged, and raises where it is not.
+
+        A reader takes one instead, and returns it.
+        """
 
 
 class Service(Writer, Protocol):
@@ -84,11 +92,8 @@ class Cache(Queue):
 class Postgres:
     """Rows in the PostgreSQL `postgres`, each a transaction."""
 
-    commit = "on"
-
     def __init__(self) -> None:
         self._connection = clients.postgres("postgres")
-        self._connection.execute(f"SET synchronous_commit = {self.commit}")
 
     def prepare(self) -> None:
         """An empty table."""
@@ -107,14 +112,185 @@ class Postgres:
         return {row[0] for row in self._connection.execute(query)}
 
 
+class Events:
+    """Messages in a queue of the RabbitMQ `events`."""
+
+    queue = "kept"
+
+    def __init__(self) -> None:
+        self._channel = clients.rabbitmq("events")
+
+    def prepare(self) -> None:
+        """An empty queue."""
+        self._channel.queue_purge(self.queue)
+
+    def write(self, value: str) -> str | None:
+        """Publish; the broker confirms once most nodes have it."""
+        persistent = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+        self._channel.basic_publish("events", self.queue, value.encode(), persistent, mandatory=True)
+        return None
+
+    def stored(self) -> set[str]:
+        """Every message that a consumer gets; all of them stay in the queue."""
+        values = set()
+        for delivery, _, body in self._channel.consume(self.queue, inactivity_timeout=_QUIET_SECONDS):
+            if delivery is None:
+                break
+            values.add(body.decode())
+        self._channel.connection.close()
+        return values
+
+
+class Bus:
+    """Messages in a stream of the NATS `bus`."""
+
+    def __init__(self) -> None:
+        self._server = clients.Nats("bus")
+
+    def prepare(self) -> None:
+        """Nothing left to fetch."""
+        self.stored()
+
+    def write(self, value: str) -> str | None:
+        """Publish; the stream acknowledges once most servers have it."""
+        self._server.run(self._server.streams.publish("live.kept", value.encode()))
+        return None
+
+    def stored(self) -> set[str]:
+        """Every message that nobody has accepted before."""
+        found: set[str] = self._server.run(self._fetch_all())
+        return found
+
+    async def _fetch_all(self) -> set[str]:
+        """What a reader had when it lost its server comes again after the durable's `ack_wait`."""
+        durable = await self._server.streams.pull_subscribe_bind("kept", "LIVE")
+        values, left = set(), 1
+        while left:
+            with suppress(TimeoutError):
+                for message in await durable.fetch(1000, timeout=_QUIET_SECONDS):
+                    values.add(message.data.decode())
+                    await message.ack()
+            info = await durable.consumer_info()
+            left = info.num_pending + info.num_ack_pending
+        return values
+
+
+class Log:
+    """Records in a topic of the Kafka `log`."""
+
+    topic = "live"
+    acks: int | str = "all"
+
+    def __init__(self) -> None:
+        self._producer = clients.kafka_producer("log", acks=self.acks)
+
+    def prepare(self) -> None:
+        """Nothing: no value is written twice."""
+
+    def write(self, value: str) -> str | None:
+        """Append; acknowledged once enough servers have it."""
+        try:
+            self._producer.send(self.topic, value.encode()).get(clients.TIMEOUT_SECONDS)
+        except Exception:
+            self._producer.close(timeout=0)
+            raise
+        return None
+
+    def stored(self) -> set[str]:
+        """Every record of the topic."""
+        consumer = clients.kafka_consumer("log")
+        partitions = [TopicPartition(self.topic, number) for number in consumer.partitions_for_topic(self.topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends, values = consumer.end_offsets(partitions), set()
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            for records in consumer.poll(timeout_ms=1000).values():
+                values |= {record.value.decode() for record in records}
+        consumer.close()
+        return values
+
+
+class EventsReader(Events):
+    """A consumer of that queue, which takes what others write."""
+
+    def write(self, value: str) -> str:
+        """Take a message and accept it."""
+        for delivery, _, body in self._channel.consume(self.queue, inactivity_timeout=clients.TIMEOUT_SECONDS):
+            if delivery is None:
+                raise TimeoutError("no message")
+            self._channel.basic_ack(delivery.delivery_tag)
+            return str(body.decode())
+        raise ConnectionError("the queue is gone")
+
+
+class BusReader(Bus):
+    """A consumer of that stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._durable = self._server.run(self._server.streams.pull_subscribe_bind("kept", "LIVE"))
+
+    def write(self, value: str) -> str:
+        """Fetch a message and accept it."""
+        found: str = self._server.run(self._fetch())
+        return found
+
+    async def _fetch(self) -> str:
+        [message] = await self._durable.fetch(1, timeout=clients.TIMEOUT_SECONDS)
+        await message.ack()
+        return str(message.data.decode())
+
+
+class LogReader(Log):
+    """The only member of a group that reads the topic."""
+
+    def __init__(self) -> None:
+        self._consumer = clients.kafka_consumer("log", self.topic, group="live")
+        self._taken: list[str] = []
+
+    def write(self, value: str) -> str:
+        """Take a record; what was taken is committed together."""
+        try:
+            if not self._taken:
+                self._taken = self._poll()
+                self._consumer.commit()
+        except Exception:
+            self._consumer.close()
+            raise
+        return self._taken.pop()
+
+    def _poll(self) -> list[str]:
+        """Some records; to become a member takes seconds."""
+        found = self._consumer.poll(timeout_ms=5 * clients.TIMEOUT_SECONDS * 1000)
+        taken = [record.value.decode() for records in found.values() for record in records]
+        if not taken:
+            raise TimeoutError("no record")
+        return taken
+
+
+class CarelessEvents(Events):
+    """Messages published without waiting for the broker."""
+
+    def __init__(self) -> None:
+        self._channel = clients.rabbitmq("events", confirmed=False)
+
+
+class CarelessBus(Bus):
+    """Messages that no stream acknowledges."""
+
+    def write(self, value: str) -> None:
+        """Publish and go on."""
+        self._server.run(self._server.connection.publish("live.kept", value.encode()))
+
+
+class CarelessLog(Log):
+    """Records that no server acknowledges."""
+
+    acks = 0
+
+
 class CarelessPostgres(Postgres):
     """Rows acknowledged before they are on disk: what a server that did not wait for its disk would do."""
-
-    commit = "off"
-
-
-class CarelessPooledPostgres(Postgres):
-    """The same through a pooler, which hands out another connection for each transaction."""
 
     def write(self, value: str) -> None:
         """Insert and commit; statements sent together are one transaction."""
