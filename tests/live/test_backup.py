@@ -111,7 +111,8 @@ def configure(
     services |= more or {}
     own = {name: value for name, value in SETTINGS["api"].items() if name != "metrics"}
     # Nobody asks it anything: clients of the tests stand in its place.
-    services["api"] = {**own, "replicas": 1, "uses": [*services], "env": {}, "probes": {"ready": "/", "live": "/live"}}
+    env = {"EVENTS_EXCHANGE": "demo", "EVENTS_QUEUE": "ready"}
+    services["api"] = {**own, "replicas": 1, "uses": [*services], "env": env, "probes": {"ready": "/", "live": "/live"}}
     environment = {
         "profile": "local",
         "target": "docker",
