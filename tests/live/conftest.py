@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.live.consumer import Consumer
-from tests.live.environment import DOCKER, NODE, Live, Say, engine, prepare
+from tests.live.environment import BROKERS, DOCKER, MAIN, NODE, Live, Say, engine, prepare, stage_of
 from tests.live.environment_node import prepare_node
 from tests.live.failing import APP
 from tests.live.table import Table
@@ -68,16 +69,17 @@ def live(
 
     One at a time: the next target's begins once this one's is gone.
     """
-    folder = tmp_path_factory.mktemp(request.param)
-    if request.param == DOCKER:
-        environment = prepare(NAME, folder, request.getfixturevalue("host"), say)
+    folder = tmp_path_factory.mktemp("-".join(request.param))
+    target, stage = request.param
+    if target == DOCKER:
+        environment = prepare(NAME, folder, request.getfixturevalue("host"), say, stage)
     else:
         try:
             machine.require()
         except ToolchainError as error:
             pytest.skip(str(error))
         say("")
-        environment = prepare_node(NAME, folder, say)
+        environment = prepare_node(NAME, folder, say, stage)
     try:
         environment.up()
         yield environment
@@ -97,11 +99,35 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test proves what it does on the targets of its mark, else on its module's TARGETS, else on Docker."""
+    """A test proves what it does on the targets of its mark, else on its module's TARGETS, else on Docker.
+
+    And in the environments of its mark, else in the one that its service is looked at in, else in the main one.
+    """
     if "live" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("targets")
         targets = mark.args if mark else getattr(metafunc.module, "TARGETS", (DOCKER,))
-        metafunc.parametrize("live", targets, indirect=True, scope="session")
+        stages = [stage for stage in (MAIN, BROKERS) if stage in _stages(metafunc.definition)]
+        places = [(target, stage) for target in targets for stage in stages]
+        metafunc.parametrize("live", places, ids="-".join, indirect=True, scope="session")
+
+
+def _stages(item: Any) -> tuple[str, ...]:
+    mark = item.get_closest_marker("stages")
+    parametrized = any("service" in one.args[0] for one in item.iter_markers("parametrize"))
+    return mark.args if mark else (MAIN, BROKERS) if parametrized else (MAIN,)
+
+
+def _is_looked_at(item: pytest.Item, stage: str) -> bool:
+    """Whether the service that a test is about has its proofs in this environment."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return item.get_closest_marker("stages") is not None or stage_of(parameters.get("service", "")) == stage
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool]:
+    """Two environments at once would compete for the processors."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    target, stage = parameters.get("live", (DOCKER, MAIN))
+    return target == NODE, stage == BROKERS
 
 
 @pytest.hookimpl(trylast=True)
@@ -111,16 +137,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.parent.name == "live":
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            target = parameters.get("live", DOCKER)
+            target, stage = parameters.get("live", (DOCKER, MAIN))
             item.user_properties.append(("service", parameters.get("service", "environment")))
             item.user_properties.append(("target", target))
             item.user_properties.append(("proof", item.path.stem.removeprefix("test_").removesuffix("_node")))
             item.add_marker("live")
-            others[CHOSEN in (target, "both")].append(item)
+            others[CHOSEN in (target, "both") and _is_looked_at(item, stage)].append(item)
     if others[False]:
         config.hook.pytest_deselected(items=others[False])
-    # Two environments would compete for the processors.
-    chosen = sorted(others[True], key=lambda item: ("target", NODE) in item.user_properties)
+    chosen = sorted(others[True], key=_turn)
     items[:] = [item for item in items if item.path.parent.name != "live"] + chosen
 
 

@@ -28,10 +28,14 @@ DOCKER, NODE = "docker", "node"
 FILE = Path(__file__).with_name("environment.yaml")
 SETTINGS: dict[str, Any] = YAML(typ="safe").load(FILE)["config"]["groundwork:services"]
 SERVICES = tuple(SETTINGS)
+MAIN, BROKERS = "main", "brokers"
+"""Environments that the file is brought up as, one after the other: all of it at once would overload two cores."""
+_BROKERS = ("events", "bus", "log")
+_IN_BOTH = ("api", "gateway")
+"""Who uses brokers, and who leads to it; what they do with the rest is proved in the main one."""
 HOST: str = SETTINGS["gateway"]["hosts"][0]
 _STEP = re.compile(r"[^\s@┏┃┡│└].*[^:\n]$")
 """A line about the command as a whole: not of one resource, and no table."""
-_PUBLISHED: int = SETTINGS["gateway"]["publish"]
 
 
 class Live:
@@ -153,14 +157,31 @@ class Live:
         self._say(f"  {time.monotonic() - started:.0f} s")
 
 
-def prepare(name: str, folder: Path, host: str, say: Say) -> Live:
+def stage_of(service: str) -> str:
+    """The environment in which a service is looked at."""
+    return BROKERS if service in _BROKERS else MAIN
+
+
+def content_of(stage: str) -> dict[str, Any]:
+    """What the file says of one environment: its services, and edges among them."""
+    content: dict[str, Any] = YAML(typ="safe").load(FILE)
+    config = content["config"]
+    services = config["groundwork:services"]
+    kept = {name: one for name, one in services.items() if stage_of(name) == stage or name in _IN_BOTH}
+    for one in kept.values():
+        if "uses" in one:
+            one["uses"] = [used for used in one["uses"] if used in kept]
+    config["groundwork:services"] = kept
+    return content
+
+
+def prepare(name: str, folder: Path, host: str, say: Say, stage: str = MAIN) -> Live:
     """A private checkout with the environment's file in it, and the gateway on a free port. Starts nothing."""
     checkout = Checkout.copy(folder / "groundwork", folder / "state", DOCKER_HOST=host)
-    file = f"Pulumi.{name}.yaml"
-    (checkout.root / file).write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    content, port = content_of(stage), _free_port()
+    content["config"]["groundwork:services"]["gateway"]["publish"] = port
+    (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
     judge_as_local(checkout, name)
-    port = _free_port()
-    checkout.edit(file, f"publish: {_PUBLISHED}", f"publish: {port}")
     return Live(name, checkout, DockerDeployment(name, host), port, say)
 
 

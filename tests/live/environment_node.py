@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from tests.live.deployment_node import NodeDeployment
-from tests.live.environment import FILE, Live, Say, judge_as_local
+from tests.live.environment import MAIN, Live, Say, content_of, judge_as_local
 from tests.support.checkout import Checkout
 
 _PORT = 443
@@ -39,22 +37,23 @@ class NodeLive(Live):
         assert not left, f"left behind: {', '.join(left)}"
 
 
-def prepare_node(name: str, folder: Path, say: Say) -> NodeLive:
+def prepare_node(name: str, folder: Path, say: Say, stage: str = MAIN) -> NodeLive:
     """A private checkout with the environment's file in it, for its own cluster. Starts nothing."""
     checkout = Checkout.copy(folder / "groundwork", folder / "state")
-    (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(_content()), encoding="utf-8")
+    (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(_content(stage)), encoding="utf-8")
     judge_as_local(checkout, name)
     return NodeLive(name, checkout, NodeDeployment(name, checkout), _PORT, say)
 
 
-def _content() -> dict[str, Any]:
+def _content(stage: str) -> dict[str, Any]:
     """The same services with less reserved, the database replicated, and no port of this machine taken."""
-    content: dict[str, Any] = YAML(typ="safe").load(FILE)
+    content = content_of(stage)
     environment, services = (content["config"][f"groundwork:{part}"] for part in ("environment", "services"))
     del environment["docker"], services["gateway"]["publish"]
     environment |= {"target": "kubernetes", "cluster": "node"}
     environment["placement"] |= {"zones": 1}
-    services["postgres"] |= _SMALL
+    if "postgres" in services:
+        services["postgres"] |= _SMALL
     for service in services.values():
         service["resources"] = {**service.get("resources", {}), "cpu": _CPU}
     return content

@@ -12,7 +12,7 @@ import pytest
 
 from tests.live.deployment import Process
 from tests.live.disclosure import Secrets, holders, told_by_processes, told_in_texts, too_open
-from tests.live.environment import DOCKER, NODE, SERVICES, Live, Record
+from tests.live.environment import BROKERS, DOCKER, MAIN, NODE, SERVICES, Live, Record
 
 TARGETS = (DOCKER, NODE)
 
@@ -57,6 +57,7 @@ def test_no_process_tells_a_secret(live: Live, secrets: Secrets, service: str) -
     assert not [fault for process in live.processes(service) for fault in told_by_processes(process, secrets)]
 
 
+@pytest.mark.stages(MAIN, BROKERS)
 def test_neither_descriptions_nor_logs_tell_a_secret(live: Live, secrets: Secrets) -> None:
     texts = list(live.deployment.told())
     assert any("serving" in text for _, text in texts), "the app's log is not among them"
