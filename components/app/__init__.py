@@ -55,9 +55,7 @@ class App(Component):
         scaling = spec.replicas
         if target == "docker" and scaling.max > scaling.min:
             wrong.append(("replicas.max", f"{scaling.max} given; docker does not scale; set replicas: {scaling.min}"))
-        if target == "docker" and spec.publish and scaling.min > 1:
-            wrong.append(("publish", f"{spec.publish} given; {scaling.min} instances can't share a port; remove it"))
-        return wrong
+        return [*wrong, *cls.shared_port(spec, target, scaling.min)]
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Its one endpoint, inside the environment."""

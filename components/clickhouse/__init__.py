@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pulumi
-import pulumi_random as random
 
 from components.clickhouse.plan import KEEPER, plan_clickhouse, shard_names
 from components.clickhouse.render import HTTPS_PORT, NATIVE_PORT
@@ -19,6 +18,7 @@ from components.clickhouse.tables import CLUSTER
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
+from components.core.passwords import password
 from components.core.site import Placement
 
 __all__ = ["Clickhouse", "ClickhouseSpec"]
@@ -58,8 +58,7 @@ class Clickhouse(Component):
             opts=opts,
         )
         self._plan = plan
-        self._passwords = {user: self._password(f"password-{user}") for user in context.site.consumers_of(name)}
-        self._bindings: dict[str, Binding] = {}
+        self._passwords = {user: password(self, f"password-{user}") for user in context.site.consumers_of(name)}
         if plan.keeper:
             certificate = context.issuer.server(plan.keeper.name, plan.keeper_hosts, self)
             context.target.realise(self, plan.keeper, certificate.files())
@@ -71,11 +70,7 @@ class Clickhouse(Component):
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
         """A port of one machine leads to one instance."""
-        wrong = super().check(spec, target, placement)
-        if target == "docker" and spec.publish and spec.replicated:
-            count = spec.shards * spec.replicas
-            wrong.append(("publish", f"{spec.publish} given; {count} instances can't share a port; remove it"))
-        return wrong
+        return [*super().check(spec, target, placement), *cls.shared_port(spec, target, spec.shards * spec.replicas)]
 
     @classmethod
     def kept(cls, spec: Any) -> Kept:
@@ -111,19 +106,13 @@ class Clickhouse(Component):
             Endpoint(self.name, self._plan.host, NATIVE_PORT, "clickhouse", "mutual"),
         )
 
-    def bind(self, consumer: str) -> Binding:
-        """Database, user, password and certificate of one consumer; the same ones each time.
+    def connect(self, consumer: str) -> Binding:
+        """Database, user, password and certificate of one consumer.
 
         PORT is that of ClickHouse's own protocol. HOST reaches any replica of the first shard, and each server the
         tables of all; NODES are all servers, for clients that choose. Where there are several, statements that make a
-        table end in `ON CLUSTER` and the name in CLUSTER, and its engine is a replicated one. Raises KeyError for a
-        service that doesn't list it under `uses`.
+        table end in `ON CLUSTER` and the name in CLUSTER, and its engine is a replicated one.
         """
-        if consumer not in self._bindings:
-            self._bindings[consumer] = self._bind(consumer)
-        return self._bindings[consumer]
-
-    def _bind(self, consumer: str) -> Binding:
         plan, password = self._plan, self._passwords[consumer]
         settings = {
             "HOST": plan.host,
@@ -147,14 +136,9 @@ class Clickhouse(Component):
             reach=(Reach(self.name, (HTTPS_PORT, NATIVE_PORT)),),
         )
 
-    def _password(self, role: str) -> pulumi.Output[str]:
-        options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
-        password = random.RandomPassword(self.child(role), length=32, special=False, opts=options)
-        return pulumi.Output.secret(password.result)
-
     def _secrets(self) -> dict[str, pulumi.Input[str]]:
         """Content of every secret file of the servers."""
         certificate = self.context.issuer.server(self.name, self._plan.certificate_hosts, self)
-        peers = self._password(PEERS) if self._plan.keeper else ""
+        peers = password(self, PEERS) if self._plan.keeper else ""
         known = pulumi.Output.all(self._passwords, peers)
         return {**certificate.files(), "secrets.xml": known.apply(lambda values: render_secrets(*values))}

@@ -1,16 +1,22 @@
-"""The part of a service that makes its backups: a component of its own, which uses the service and an object store."""
+"""What a service with backups does with Pulumi: it begins with one, and has a part that makes them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pulumi
 
-from components.core.backup import Store, part_of
+from components.core.backup import Restore, Store, part_of
+from components.core.bindings import Binding
 from components.core.carrying import Duty, backup_secrets, backup_workload
 from components.core.component import Component, Context
 from components.core.exporter import LISTENER
-from components.core.site import peer_hosts
+from components.core.fetching import fetching_secrets
+from components.core.site import Site, peer_hosts
 from components.core.spec import ServiceSpec
+from components.core.workload import Workload
+
+Restoring = Callable[[Workload, Restore, Site, Binding], Workload]
+"""Makes of a workload one that begins with the backup in a store."""
 
 
 class Backups(Component):
@@ -55,6 +61,17 @@ def backups_of(served: Component, duty: Duty, secrets: Mapping[str, pulumi.Input
     """The part that makes the backups of a service, where it has one. `secrets`: content of the duty's own slots."""
     store = served.context.backups
     return (Backups(served, duty, store, secrets, pulumi.ResourceOptions(parent=served)),) if store else ()
+
+
+def realise(
+    served: Component, workload: Workload, secrets: Mapping[str, pulumi.Input[str]], restoring: Restoring
+) -> None:
+    """Hand the workload of a service to its target; where its spec says `restore`, as one that begins with a backup."""
+    context, restore = served.context, served.spec.restore  # type: ignore[attr-defined]
+    if restore and context.restored:
+        workload = restoring(workload, restore, context.site, context.restored.binding)
+        secrets = {**secrets, **fetching_secrets(restore, context.restored)}
+    context.target.realise(served, workload, secrets)
 
 
 def _spec_of(served: Component) -> ServiceSpec:

@@ -86,6 +86,13 @@ class Component(pulumi.ComponentResource):
             wrong.append(("deletion_protection", "false given; the service keeps nothing to protect; remove it"))
         return wrong
 
+    @staticmethod
+    def shared_port(spec: ServiceSpec, target: str, replicas: int) -> list[tuple[str, str]]:
+        """What is wrong where a port of one machine should lead to several instances."""
+        if target != "docker" or not spec.publish or replicas == 1:
+            return []
+        return [("publish", f"{spec.publish} given; {replicas} instances can't share a port; remove it")]
+
     @classmethod
     def kept(cls, spec: Any) -> Kept:
         """What a service with this spec keeps; asked at load, and registered with its facts for the next change."""

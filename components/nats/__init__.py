@@ -9,11 +9,10 @@ from typing import Any
 
 import pulumi
 
-from components.core.backups import backups_of
+from components.core.backups import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Refusal
 from components.core.component import Component, Context
-from components.core.fetching import fetching_secrets
 from components.core.site import Placement
 from components.nats.access import inbox
 from components.nats.dumping import nats_duty, restored
@@ -51,17 +50,15 @@ class Nats(Component):
             opts=opts,
         )
         self._plan = plan
-        self._realise(spec)
+        certificate = context.issuer.server(name, plan.certificate_hosts, self)
+        realise(self, plan.workload, certificate.files(), restored)
         self.parts = backups_of(self, nats_duty(spec, plan.workload, plan.host, context.site), {})
         self.finish(host=plan.host)
 
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
         """A port of one machine leads to one instance."""
-        wrong = super().check(spec, target, placement)
-        if target == "docker" and spec.publish and spec.replicas > 1:
-            wrong.append(("publish", f"{spec.publish} given; {spec.replicas} instances can't share a port; remove it"))
-        return wrong
+        return [*super().check(spec, target, placement), *cls.shared_port(spec, target, spec.replicas)]
 
     @classmethod
     def check_change(cls, deployed: Mapping[str, Any], spec: Any) -> list[Refusal]:
@@ -97,11 +94,3 @@ class Nats(Component):
         }
         files = self.context.issuer.client(consumer).files()
         return Binding(endpoint, settings, files, (Reach(self.name, (PORT,)),))
-
-    def _realise(self, spec: NatsSpec) -> None:
-        context, workload = self.context, self._plan.workload
-        secrets = context.issuer.server(self.name, self._plan.certificate_hosts, self).files()
-        if spec.restore and context.restored:
-            workload = restored(workload, spec.restore, context.site, context.restored.binding)
-            secrets |= fetching_secrets(spec.restore, context.restored)
-        context.target.realise(self, workload, secrets)

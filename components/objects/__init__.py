@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-import pulumi_random as random
 
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.catalogue import release_of
 from components.core.changes import Kept
 from components.core.component import Component, Context
+from components.core.passwords import password
 from components.core.site import Placement
 from components.objects import outside
 from components.objects.access import KEEPER, buckets_of, render_accounts, render_buckets, render_curl_user
@@ -57,7 +57,6 @@ class Objects(Component):
             opts=opts,
         )
         self._existing = existing
-        self._bindings: dict[str, Binding] = {}
         if plan:
             self._serve(plan)
         self.finish(host=existing.host if existing else self._plan.host)
@@ -86,31 +85,24 @@ class Objects(Component):
         """Where clients connect; none for a bucket outside, which is no endpoint of the environment."""
         return () if self._existing else (Endpoint(self.name, self._plan.host, PORT, "s3", "server"),)
 
-    def bind(self, consumer: str) -> Binding:
-        """Settings, key pair and root of one consumer; the same ones each time.
+    def connect(self, consumer: str) -> Binding:
+        """Settings, key pair and root of one consumer.
 
         BUCKET is its first bucket, BUCKETS are all of them where it has several. Listing buckets shows none, since
         none is its own; creating or deleting one is refused. In a bucket outside its keys begin with PREFIX, the key
-        pair is that of the bucket, and there is a root only where one is given. Raises KeyError for a service that
-        doesn't list it under `uses`.
+        pair is that of the bucket, and there is a root only where one is given.
         """
-        if consumer not in self._bindings:
-            self._bindings[consumer] = (
-                self._bind_outside(self._existing, consumer) if self._existing else self._bind(consumer)
-            )
-        return self._bindings[consumer]
+        return self._bind_outside(self._existing, consumer) if self._existing else self._bind(consumer)
 
     def _serve(self, plan: ObjectsPlan) -> None:
         context, name = self.context, self.name
         self._plan = plan
         accounts = (KEEPER, *context.site.consumers_of(name))
-        self._keys = {account: self._key(f"password-{account}") for account in accounts}
+        self._keys = {account: password(self, f"password-{account}", length=40) for account in accounts}
         self._certificate = context.issuer.server(name, plan.certificate_hosts, self)
         context.target.realise(self, plan.workload, self._secrets())
 
     def _bind_outside(self, existing: Existing, consumer: str) -> Binding:
-        if consumer not in self.context.site.consumers_of(self.name):
-            raise KeyError(consumer)
         given: Mapping[str, pulumi.Input[str]] = self.context.keys[existing.credentials]
         return Binding(
             outside.endpoint_of(self.name, existing),
@@ -136,11 +128,6 @@ class Objects(Component):
             "ca.crt": self._certificate.ca,
         }
         return Binding(self.endpoints()[0], settings, files, (Reach(self.name, (PORT,)),))
-
-    def _key(self, role: str) -> pulumi.Output[str]:
-        options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
-        key = random.RandomPassword(self.child(role), length=40, special=False, opts=options)
-        return pulumi.Output.secret(key.result)
 
     def _secrets(self) -> dict[str, pulumi.Input[str]]:
         """Content of every secret file. Signatures are made with a key itself, so that the server has to know it."""

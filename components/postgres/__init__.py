@@ -11,14 +11,13 @@ from importlib import import_module
 from typing import Any
 
 import pulumi
-import pulumi_random as random
 
-from components.core.backups import backups_of
+from components.core.backups import backups_of, realise
 from components.core.bindings import Binding, Certificate, Endpoint, Reach
 from components.core.catalogue import release_of
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
-from components.core.fetching import fetching_secrets
+from components.core.passwords import password
 from components.core.site import Placement
 from components.postgres.dumping import postgres_duty, restored
 from components.postgres.plan import PORT, PostgresPlan, plan_postgres, wal_size
@@ -61,14 +60,16 @@ class Postgres(Component):
             replicas=spec.replicas,
             opts=opts,
         )
-        self._passwords = {role: self._password(role) for role in self.plan.roles}
+        self._passwords = {role: password(self, f"password-{role}") for role in self.plan.roles}
         self._certificates = {role: context.issuer.client(role) for role in self.plan.roles}
         if spec.replicated:
             verifiers = {role: _verifier(password, role) for role, password in self._passwords.items()}
             native = import_module(_NATIVE[context.target.kind])
             native.realise_replicated(self, self.plan, context.target, context.issuer, verifiers)
         else:
-            self._realise_single()
+            certificate = context.issuer.server(name, self.plan.hosts, self)
+            realise(self, single_workload(self.plan), certificate.files(), restored)
+            self.parts = backups_of(self, postgres_duty(self.plan), {})
         self.finish(endpoint=self.endpoints()[0].url)
 
     @classmethod
@@ -135,7 +136,7 @@ class Postgres(Component):
         There is a password in any case, so that both halves hand out the same; a replicated one alone asks for it.
         """
         endpoint = self.endpoints()[0]
-        password = self._passwords[consumer].result
+        password = self._passwords[consumer]
         certificate: Certificate = self._certificates[consumer]
         settings = {
             "HOST": endpoint.host,
@@ -148,21 +149,6 @@ class Postgres(Component):
         url = password.apply(lambda value: connection_url(self.name, settings, value))
         files = {"password": password, "url": url, **certificate.files()}
         return Binding(endpoint, settings, files, (Reach(self.name, (PORT,)),))
-
-    def _password(self, role: str) -> random.RandomPassword:
-        options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
-        return random.RandomPassword(self.child(f"password-{role}"), length=32, special=False, opts=options)
-
-    def _realise_single(self) -> None:
-        context, restore = self.context, self.plan.spec.restore
-        certificate = context.issuer.server(self.name, self.plan.hosts, self)
-        secrets = certificate.files()
-        workload = single_workload(self.plan)
-        if restore and context.restored:
-            workload = restored(workload, restore, context.site, context.restored.binding)
-            secrets |= fetching_secrets(restore, context.restored)
-        context.target.realise(self, workload, secrets)
-        self.parts = backups_of(self, postgres_duty(self.plan), {})
 
 
 def connection_url(service: str, settings: Mapping[str, str], password: str) -> str:
@@ -177,5 +163,5 @@ def _major(version: str) -> str:
     return version.partition(".")[0]
 
 
-def _verifier(password: random.RandomPassword, role: str) -> pulumi.Output[str]:
-    return password.result.apply(lambda value: scram_verifier(value, role))
+def _verifier(password: pulumi.Output[str], role: str) -> pulumi.Output[str]:
+    return password.apply(lambda value: scram_verifier(value, role))

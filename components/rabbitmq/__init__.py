@@ -9,14 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pulumi
-import pulumi_random as random
 
 from components.core.backup import makes_backups
-from components.core.backups import backups_of
+from components.core.backups import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Refusal
 from components.core.component import Component, Context
-from components.core.fetching import fetching_secrets
+from components.core.passwords import password
 from components.core.site import Placement
 from components.rabbitmq.definitions import BACKUP, MONITOR, render_definitions
 from components.rabbitmq.dumping import rabbitmq_duty, restored
@@ -64,8 +63,8 @@ class Rabbitmq(Component):
         )
         self._plan = plan
         users = (MONITOR, *([BACKUP] if makes_backups(spec) else []), *plan.vhosts)
-        self._passwords = {user: self._password(f"password-{user}") for user in users}
-        self._realise(spec)
+        self._passwords = {user: password(self, f"password-{user}") for user in users}
+        realise(self, plan.workload, self._secrets(spec), restored)
         duty = rabbitmq_duty(plan.workload, plan.peers[0], context.site)
         self.parts = backups_of(self, duty, {f"{BACKUP}.password": self._passwords.get(BACKUP, "")})
         self.finish(host=plan.host)
@@ -73,10 +72,7 @@ class Rabbitmq(Component):
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
         """A port of one machine leads to one instance."""
-        wrong = super().check(spec, target, placement)
-        if target == "docker" and spec.publish and spec.replicas > 1:
-            wrong.append(("publish", f"{spec.publish} given; {spec.replicas} instances can't share a port; remove it"))
-        return wrong
+        return [*super().check(spec, target, placement), *cls.shared_port(spec, target, spec.replicas)]
 
     @classmethod
     def check_change(cls, deployed: Mapping[str, Any], spec: Any) -> list[Refusal]:
@@ -120,18 +116,6 @@ class Rabbitmq(Component):
             reach=(Reach(self.name, (PORT,)),),
         )
 
-    def _realise(self, spec: RabbitmqSpec) -> None:
-        context, workload, secrets = self.context, self._plan.workload, self._secrets(spec)
-        if spec.restore and context.restored:
-            workload = restored(workload, spec.restore, context.site, context.restored.binding)
-            secrets |= fetching_secrets(spec.restore, context.restored)
-        context.target.realise(self, workload, secrets)
-
-    def _password(self, role: str) -> pulumi.Output[str]:
-        options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
-        password = random.RandomPassword(self.child(role), length=32, special=False, opts=options)
-        return pulumi.Output.secret(password.result)
-
     def _secrets(self, spec: RabbitmqSpec) -> dict[str, pulumi.Input[str]]:
         """Content of every secret file. Users are in the definitions by the hash of their password only."""
         consumers = tuple(self._plan.vhosts)
@@ -139,6 +123,6 @@ class Rabbitmq(Component):
         certificate = self.context.issuer.server(self.name, self._plan.certificate_hosts, self)
         return {
             **certificate.files(),
-            "cookie": self._password("cookie"),
+            "cookie": password(self, "cookie"),
             "definitions.json": passwords.apply(lambda p: render_definitions(spec, consumers, p)),
         }

@@ -9,14 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pulumi
-import pulumi_random as random
 
-from components.core.backup import Restore
-from components.core.backups import backups_of
+from components.core.backups import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
-from components.core.fetching import fetching_secrets
+from components.core.passwords import password
 from components.core.site import Placement
 from components.redis import render
 from components.redis.dumping import redis_duty, restored
@@ -53,18 +51,15 @@ class Redis(Component):
         )
         self._plan = plan
         self._ttl_seconds = spec.ttl_seconds
-        self._passwords = {user.name: self._password(user.name) for user in plan.users}
-        self._realise(plan, spec.restore)
+        self._passwords = {user.name: password(self, f"password-{user.name}") for user in plan.users}
+        realise(self, plan.workload, self._secrets(), restored)
         self.parts = backups_of(self, redis_duty(spec, plan.workload, plan.host), self._backup_secrets())
         self.finish(host=plan.host)
 
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
         """A port of one machine leads to one instance."""
-        wrong = super().check(spec, target, placement)
-        if target == "docker" and spec.publish and spec.replicas > 1:
-            wrong.append(("publish", f"{spec.publish} given; {spec.replicas} instances can't share a port; remove it"))
-        return wrong
+        return [*super().check(spec, target, placement), *cls.shared_port(spec, target, spec.replicas)]
 
     @classmethod
     def kept(cls, spec: Any) -> Kept:
@@ -117,18 +112,6 @@ class Redis(Component):
             settings["SENTINEL_MASTER"] = self.name
             settings["SENTINEL_USERNAME"] = consumer
         return settings
-
-    def _password(self, user: str) -> pulumi.Output[str]:
-        options = pulumi.ResourceOptions(parent=self, replacement_trigger=self.context.site.generation)
-        password = random.RandomPassword(self.child(f"password-{user}"), length=32, special=False, opts=options)
-        return pulumi.Output.secret(password.result)
-
-    def _realise(self, plan: RedisPlan, restore: Restore | None) -> None:
-        context, workload, secrets = self.context, plan.workload, self._secrets()
-        if restore and context.restored:
-            workload = restored(workload, restore, context.site, context.restored.binding)
-            secrets |= fetching_secrets(restore, context.restored)
-        context.target.realise(self, workload, secrets)
 
     def _backup_secrets(self) -> dict[str, pulumi.Input[str]]:
         name = f"{render.BACKUP}.password"
