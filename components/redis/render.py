@@ -67,8 +67,8 @@ _INTERNAL_OF_REPLICATED = (
     User(REPLICATION, "resetkeys resetchannels -@all +psync +replconf +ping"),
     User(
         SENTINEL,
-        "resetkeys allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info"
-        " +client|setname +client|kill +script|kill",
+        "resetkeys allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +config|set +role +publish"
+        " +info +client|setname +client|kill +script|kill",
         "allchannels -@all +@connection +@pubsub +info +role +sentinel",
     ),
 )

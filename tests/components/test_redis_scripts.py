@@ -19,7 +19,8 @@ STAND_INS = {
 while [ $# -gt 0 ]; do case $1 in -h) host=$2 ;; -p) port=$2 ;; esac; shift; done
 cat >"$ROOT/asked"
 [ -e "$ROOT/answers/$host:$port" ] || exit 1
-echo OK; cat "$ROOT/answers/$host:$port"
+echo OK
+if grep -q 'CONFIG SET' "$ROOT/asked"; then echo OK; else cat "$ROOT/answers/$host:$port"; fi
 """,
     "redis-server": 'echo "$@" >"$ROOT/started"',
     "uname": 'cat "$ROOT/hostname"',
@@ -46,17 +47,24 @@ class Instance:
             (root / "bin" / name).chmod(0o755)
         (root / "hostname").write_text(f"store-{index}")
         (root / "meanwhile").write_text("")
+        self.server_says_here("# Replication\r\nrole:master\r\n")
 
-    def sentinels_say(self, *views: tuple[int, int, str, int]) -> None:
-        """Each view: which Sentinel, the master it names, that master's flags, and the epoch it knows."""
+    def sentinels_say(self, *views: tuple[int, int, str, int], silent: int = 800) -> None:
+        """Each view: which Sentinel, the master it names, that master's flags, and the epoch it knows. `silent`: for
+        how many milliseconds they have heard nothing of it."""
         for index, master, flags, epoch in views:
             text = (
-                f"name\nstore\nip\n{PEERS[master]}\nport\n6379\nflags\n{flags}\nnum-slaves\n2\nconfig-epoch\n{epoch}\n"
+                f"name\nstore\nip\n{PEERS[master]}\nport\n6379\nflags\n{flags}\nlast-ok-ping-reply\n{silent}\n"
+                f"down-after-milliseconds\n5000\nnum-slaves\n2\nconfig-epoch\n{epoch}\n"
             )
             (self.root / "answers" / f"{PEERS[index]}:26379").write_text(text)
 
     def server_says(self, index: int, text: str) -> None:
         (self.root / "answers" / f"{PEERS[index]}:6379").write_text(text)
+
+    def server_says_here(self, text: str) -> None:
+        """What the server that is being started answers to who is beside it, also to the last thing asked."""
+        (self.root / "answers" / "localhost:6379").write_text(text)
 
     def start(self, what: str) -> dict[str, str]:
         """Start a server; the configuration it would run with, or nothing where it would wait for ever."""
@@ -131,6 +139,53 @@ def test_a_master_being_replaced_gives_its_successor_time(tmp_path: Path) -> Non
     instance.sentinels_say((0, 0, "master,s_down,o_down", 2), (1, 0, "master,s_down,o_down", 2))
     assert instance.start("redis")
     assert len((tmp_path / "slept").read_text().splitlines()) == 20
+
+
+def test_a_master_that_is_about_to_be_replaced_does_not_come_back_in_between(tmp_path: Path) -> None:
+    """What it took before its successor is chosen would be lost."""
+    instance = Instance(tmp_path, 0)
+    (tmp_path / "data" / "appendonlydir").mkdir()
+    instance.sentinels_say((0, 0, "master", 2), (1, 0, "master", 2), silent=2500)
+    (tmp_path / "meanwhile").write_text(f"sed -i 's/{PEERS[0]}/{PEERS[1]}/' {tmp_path}/answers/*:26379\n")
+    assert f"replicaof {PEERS[1]}" in instance.start("redis")
+
+
+@pytest.mark.parametrize(("priorities", "seconds"), [((0, 0), 0), ((0, 100), 20), ((0, None), 20)])
+def test_a_master_leads_at_once_where_nobody_could_succeed_it(
+    tmp_path: Path, priorities: tuple[int | None, ...], seconds: int
+) -> None:
+    instance = Instance(tmp_path, 0)
+    (tmp_path / "data" / "appendonlydir").mkdir()
+    instance.sentinels_say((0, 0, "master,s_down,o_down", 2), (1, 0, "master,s_down,o_down", 2))
+    for index, priority in enumerate(priorities, start=1):
+        if priority is not None:
+            instance.server_says(index, f"# Replication\r\nrole:slave\r\nslave_priority:{priority}\r\n")
+    assert instance.start("redis")
+    slept = tmp_path / "slept"
+    assert (len(slept.read_text().splitlines()) if slept.exists() else 0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("role", "state", "seconds"),
+    [
+        ("queue", "role:master", 0),
+        ("queue", "role:slave\r\nmaster_link_status:up", 0),
+        ("queue", "role:slave\r\nmaster_link_status:down", None),
+        ("cache", "role:slave\r\nmaster_link_status:down", 20),
+    ],
+)
+def test_no_server_can_be_chosen_before_it_is_in_step(
+    tmp_path: Path, role: str, state: str, seconds: int | None
+) -> None:
+    """One that has just started may lack what others have. A cache doesn't wait long for what it can do without."""
+    instance = Instance(tmp_path, 0, role)
+    instance.sentinels_say((0, 1, "master", 3), (1, 1, "master", 3))
+    instance.server_says_here(f"# Replication\r\n{state}\r\n")
+    assert instance.start("redis")["replica-priority"] == "0"
+    slept, asked = tmp_path / "slept", (tmp_path / "asked").read_text()
+    assert ("CONFIG SET replica-priority 100" in asked) == (seconds is not None)
+    if seconds is not None:
+        assert (len(slept.read_text().splitlines()) if slept.exists() else 0) == seconds
 
 
 def test_a_sentinel_remembers_its_master_and_its_votes(tmp_path: Path) -> None:

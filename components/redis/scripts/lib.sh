@@ -11,18 +11,23 @@ ask() {
 }
 
 # views: the master as each Sentinel that answers sees it, the newest configuration first: "EPOCH FLAGS HOST" a line.
+# Flags are the Sentinel's own, and `silent` where it will soon take the master for dead if nothing is heard of it.
 views() {
   for peer in $PEERS; do
     printf 'SENTINEL MASTER %s\n' "$NAME" | ask gw_sentinel "$peer" 26379 | {
-      host=
+      host= silent=0 allowed=0
       while read -r key && read -r value; do
         case $key in
           ip) host=$value ;;
           flags) flags=$value ;;
           config-epoch) epoch=$value ;;
+          last-ok-ping-reply) silent=$value ;;
+          down-after-milliseconds) allowed=$value ;;
         esac
       done
-      if [ -n "$host" ]; then echo "$epoch $flags $host"; fi
+      [ -n "$host" ] || exit 0
+      [ $((silent + 3000)) -le "$allowed" ] || flags=$flags,silent
+      echo "$epoch $flags $host"
     }
   done | sort -rn
 }

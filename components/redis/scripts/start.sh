@@ -22,6 +22,17 @@ others_are_empty() {
   [ $empty -ge "$QUORUM" ]
 }
 
+# none_can_take_over: whether every other server is up and can't be chosen; see eligible.
+none_can_take_over() {
+  for peer in $PEERS; do
+    [ "$peer" = "$me" ] && continue
+    case $(echo 'INFO replication' | ask gw_monitor "$peer" 6379 | tr -d '\r') in
+      *slave_priority:0*) ;;
+      *) return 1 ;;
+    esac
+  done
+}
+
 # may_lead FLAGS: whether this instance, named master, may start as one now.
 may_lead() {
   if [ ! -s /data/dump.rdb ] && [ ! -d /data/appendonlydir ]; then
@@ -29,7 +40,8 @@ may_lead() {
     others_are_empty || { [ "$DURABLE" = no ] && [ "$waited" -ge $patience ]; }
   else
     case $1 in
-      *down* | *failover*) [ "$waited" -ge $patience ] ;; # being replaced: don't come back in between
+      # About to be replaced, or being so: one that came back in between would take writes that its successor lacks.
+      *down* | *failover* | *silent*) [ "$waited" -ge $patience ] || none_can_take_over ;;
     esac
   fi
 }
@@ -52,6 +64,22 @@ find_master() {
   done
 }
 
+# eligible: lets the Sentinels choose this server once it is in step with a master: before, it may lack what others have.
+# Where no master comes, as where its volume is lost, somebody has to take over in the end.
+eligible() {
+  waited=0
+  longest=$patience
+  [ "$DURABLE" = no ] || longest=600
+  until [ $waited -ge $longest ]; do
+    case $(echo 'INFO replication' | ask gw_monitor localhost 6379) in
+      *role:master* | *master_link_status:up*) break ;;
+    esac
+    sleep 1
+    waited=$((waited + 1))
+  done
+  until [ "$(echo 'CONFIG SET replica-priority 100' | ask gw_sentinel localhost 6379)" = OK ]; do sleep 1; done
+}
+
 redis() {
   cat /etc/redis/redis.conf >/data/redis.conf
   [ -d /data/appendonlydir ] || ${RESTORE:-true}
@@ -60,10 +88,12 @@ redis() {
     log "master is $master"
     {
       echo "replica-announce-ip $me"
+      echo "replica-priority 0"
       echo "masteruser gw_replication"
       echo "masterauth $(password gw_replication)"
       [ "$master" = "$me" ] || echo "replicaof $master 6379"
     } >>/data/redis.conf
+    eligible &
   fi
   exec redis-server /data/redis.conf
 }
