@@ -28,6 +28,7 @@ _INTERFACES = Path("/sys/class/net")
 _GROUPS = Path("/sys/fs/cgroup")
 _NUMBERED = re.compile(r"-[0-9]+$")
 _NODE = "node"
+_RESTART_SECONDS = 300
 _POOL, _POOLED = "pgbouncer", "postgres"
 """Containers of a replicated PostgreSQL."""
 _OF_POOL = {"postgresql", "pooler-metrics"}
@@ -164,6 +165,11 @@ class NodeDeployment:
         """Whether its set has as many ready pods as it wants."""
         found = self._get("statefulset", name=service)[0]
         return bool(found["status"].get("readyReplicas") == found["spec"]["replicas"])
+
+    def restart(self, service: str) -> None:
+        """Restart the instances of a stateful service one by one, as a changed password does; returns at its end."""
+        self._kubectl("rollout", "restart", f"statefulset/{service}")
+        self._kubectl("rollout", "status", f"statefulset/{service}", f"--timeout={_RESTART_SECONDS}s")
 
     def primary(self, service: str) -> str:
         """The instance of a replicated PostgreSQL that takes writes."""

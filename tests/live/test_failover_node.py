@@ -21,6 +21,7 @@ from toolchain.waiting import wait_until
 TARGETS = (NODE,)
 UNNOTICED_SECONDS = 2
 WHOLE_SECONDS = 120
+RESTARTS = 3
 Loss = Callable[[NodeLive, str], None]
 
 
@@ -40,6 +41,23 @@ def test_another_redis_takes_the_place_of_a_lost_master(
     assert successor != master
     await_(f"{master} to follow {successor}", lambda: app.call(leader_of, master) == successor)
     assert writing.tally.lost(app.call(copies, master)) == 0
+    assert writing.tally.lost(there) == 0
+    assert writing.tally.gap < REDIS_SECONDS
+
+
+@pytest.mark.parametrize("service", ["queue"])
+def test_a_redis_that_is_restarted_one_by_one_loses_nothing(
+    live: NodeLive, app: Consumer, service: str, record_property: Record
+) -> None:
+    """A pod is back about when the Sentinels give it up: writes may go to one server while another is chosen."""
+    app.call(prepare, Queue)
+    with Writing(place(live), Queue) as writing:
+        for _ in range(RESTARTS):
+            writing.await_more(MANY)
+            live.deployment.restart(service)
+        writing.await_more(MANY)
+    there = app.call(stored, Queue)
+    record_property("note", f"{RESTARTS} restarts: {writing.tally.figure(there)}")
     assert writing.tally.lost(there) == 0
     assert writing.tally.gap < REDIS_SECONDS
 
