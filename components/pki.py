@@ -13,7 +13,7 @@ import pulumi_random as random
 import pulumi_tls as tls
 
 from components.core.bindings import Certificate
-from components.core.certificates import CertificatePolicy
+from components.core.certificates import ORGANIZATION, CertificatePolicy
 from components.core.changes import Kept
 from components.core.component import describe
 from components.core.site import Site
@@ -163,5 +163,5 @@ class Pki(pulumi.ComponentResource):
 
 def _subject(common_name: str, number: int = 1) -> Any:
     """Authorities of different roots have different names, so that nobody takes one for the other."""
-    subject = {"common_name": common_name, "organization": "Groundwork"}
+    subject = {"common_name": common_name, "organization": ORGANIZATION}
     return subject if number == 1 else {**subject, "serial_number": str(number)}

@@ -5,10 +5,11 @@ its end of life is supported here; refusing it is left to the policies, which kn
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 
 from components import component_of
-from components.core.catalogue import releases
+from components.core.catalogue import release_of, releases
 from components.core.compatibility import CrossRule, Matrix, Part, broken_rules, load_matrix, tagged_version
 from components.core.problems import Problem, listed, shown
 from components.core.spec import ServerSpec, ServiceSpec
@@ -76,7 +77,10 @@ def choices(kind: str, matrix: Matrix) -> list[str]:
 
 def _wrong_choice(name: str, spec: ServiceSpec, matrix: Matrix) -> Iterator[Problem]:
     chosen = spec.version if isinstance(spec, ServerSpec) else None
-    if chosen is None or any(f"{one.version}.".startswith(f"{chosen}.") for one in releases(spec.kind)):
+    if chosen is None:
+        return
+    with suppress(KeyError):
+        release_of(spec.kind, chosen)
         return
     row = matrix.systems[spec.kind]
     reason = row.unsupported(chosen) or f"no release of {row.title} {chosen} is tested"

@@ -12,7 +12,7 @@ from components.clickhouse.users import render_schema, render_users
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files
-from components.core.problems import ConfigError, Problem, listed
+from components.core.problems import ConfigError, Problem, strangers
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 
@@ -224,17 +224,11 @@ def _files(content: dict[str, str]) -> tuple[File, ...]:
 
 
 def _strangers(name: str, spec: ClickhouseSpec, consumers: tuple[str, ...]) -> Iterator[Problem]:
-    """Services that are named and don't use it."""
-    path = f"groundwork:services.{name}"
-    named = [(f"users.{service}", service) for service in spec.users]
+    for service in spec.users:
+        yield from strangers(name, f"users.{service}", (service,), consumers)
     for index, table in enumerate(spec.tables):
-        named += [(f"tables.{index}.readers", service) for service in table.readers or ()]
-        named += [(f"tables.{index}.writers", service) for service in table.writers or ()]
-    for field, service in named:
-        if service not in consumers:
-            fix = f"add {name} to the uses of {service}, or remove it here"
-            text = f"{service} given; it does not use {name}; allowed: {listed(consumers)}; {fix}"
-            yield Problem(f"{path}.{field}", text)
+        for field, services in (("readers", table.readers), ("writers", table.writers)):
+            yield from strangers(name, f"tables.{index}.{field}", services or (), consumers)
 
 
 def _foreign_databases(name: str, spec: ClickhouseSpec, consumers: tuple[str, ...]) -> Iterator[Problem]:

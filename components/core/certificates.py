@@ -8,6 +8,8 @@ from components.core.problems import WrongFields
 from components.core.spec import Spec
 from components.core.types import Duration, hours_of
 
+ORGANIZATION = "Groundwork"
+"""Of every certificate's subject; servers that know their clients by the subject compare it."""
 RootNumber = Annotated[int, Field(ge=1, strict=True)]
 
 

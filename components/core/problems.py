@@ -3,7 +3,7 @@
 Turns pydantic's errors into that form, in plain words. Knows no provider and reads nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import NoneType
@@ -55,6 +55,10 @@ class Problem:
         words = (_HIDDEN if may_be_secret(word.strip(_MARKS)) else word for word in self.text.split(" "))
         line = f"{self.path}: {' '.join(words)}"
         return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
+
+
+Wrong = Iterator[tuple[str, str]]
+"""What is wrong with a field: its path below the service, and the text of the problem."""
 
 
 class ConfigError(Exception):
@@ -116,6 +120,16 @@ def shown(value: object) -> str:
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1])
     text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
     return f'"{text}"' if (isinstance(value, str) and text != text.strip()) or not text else text
+
+
+def strangers(name: str, field: str, named: Iterable[str], consumers: Sequence[str]) -> Iterator[Problem]:
+    """Services that a field of service `name` names and that don't use it."""
+    for service in named:
+        if service not in consumers:
+            close = closest(service, consumers)
+            hint = f"did you mean {close}?" if close else f"add {name} to its uses or remove it here."
+            text = f"{service} given; no such service uses {name}; {hint} Allowed: {listed(consumers)}"
+            yield Problem(f"groundwork:services.{name}.{field}", text)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -19,7 +19,8 @@ _LAST_PORT = 65535
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _matching(pattern: str, allowed: str, longest: int = 253) -> Callable[[str], str]:
+def matching(pattern: str, allowed: str, longest: int = 253) -> Callable[[str], str]:
+    """A check that a text is `allowed` in words, by a regular expression and its greatest length in characters."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -68,7 +69,7 @@ DnsLabel = Annotated[
     str,
     BeforeValidator(_number_as_text),
     AfterValidator(
-        _matching(
+        matching(
             r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
             "1 to 40 of a-z, 0-9 and '-', starting with a letter, with no '-' at the end",
         )
@@ -77,22 +78,20 @@ DnsLabel = Annotated[
 Fqdn = Annotated[
     str,
     AfterValidator(
-        _matching(
-            r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a lower-case DNS name such as api.example.com"
-        )
+        matching(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a lower-case DNS name such as api.example.com")
     ),
 ]
 Region = Annotated[
     str,
     BeforeValidator(_number_as_text),
-    AfterValidator(_matching(r"[a-z]{2,}(-[a-z0-9]+)+", "a region name such as eu-central-1", longest=40)),
+    AfterValidator(matching(r"[a-z]{2,}(-[a-z0-9]+)+", "a region name such as eu-central-1", longest=40)),
 ]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Owner = Annotated[
     str,
     BeforeValidator(_number_as_text),
     AfterValidator(
-        _matching(
+        matching(
             r"([a-z][a-z0-9]*([.-][a-z0-9]+)*)?",
             "a team or person such as team-data, at most 63 characters",
             longest=63,
@@ -103,7 +102,7 @@ ImageRef = Annotated[
     str,
     BeforeValidator(_number_as_text),
     AfterValidator(
-        _matching(
+        matching(
             r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?",
             "registry/name:version or registry/name@sha256:digest",
         )
@@ -113,7 +112,7 @@ Cpu = Annotated[
     str,
     BeforeValidator(_number_as_text),
     AfterValidator(
-        _matching(
+        matching(
             r"[1-9][0-9]{0,5}m|[1-9][0-9]{0,3}(\.[0-9]{1,3})?|0\.(?=[0-9]*[1-9])[0-9]{1,3}",
             "cores such as 2, 0.5 or 250m",
         )
@@ -122,24 +121,24 @@ Cpu = Annotated[
 Memory = Annotated[
     str,
     BeforeValidator(_number_as_text),
-    AfterValidator(_matching(r"[1-9][0-9]{0,6}(Mi|Gi)", "a size such as 512Mi or 4Gi")),
+    AfterValidator(matching(r"[1-9][0-9]{0,6}(Mi|Gi)", "a size such as 512Mi or 4Gi")),
 ]
 Storage = Annotated[
     str,
     BeforeValidator(_number_as_text),
-    AfterValidator(_matching(r"[1-9][0-9]{0,6}(Mi|Gi|Ti)", "a size such as 10Gi or 1Ti")),
+    AfterValidator(matching(r"[1-9][0-9]{0,6}(Mi|Gi|Ti)", "a size such as 10Gi or 1Ti")),
 ]
 Duration = Annotated[
     str,
     BeforeValidator(_number_as_text),
-    AfterValidator(_matching(r"[1-9][0-9]{0,6}[sm]|[1-9][0-9]{0,4}[hd]", "a time such as 30s, 15m, 12h or 90d")),
+    AfterValidator(matching(r"[1-9][0-9]{0,6}[sm]|[1-9][0-9]{0,4}[hd]", "a time such as 30s, 15m, 12h or 90d")),
 ]
-Days = Annotated[str, AfterValidator(_matching(r"[1-9][0-9]{0,3}d", "days such as 30d"))]
+Days = Annotated[str, AfterValidator(matching(r"[1-9][0-9]{0,3}d", "days such as 30d"))]
 Second = Annotated[
     str,
     BeforeValidator(_second_as_text),
     AfterValidator(
-        _matching(
+        matching(
             r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z",
             "a second in UTC such as 2026-11-21T12:00:00Z",
         )
@@ -148,24 +147,24 @@ Second = Annotated[
 UrlPath = Annotated[
     str,
     AfterValidator(
-        _matching(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", "a path such as / or /api/v1, no slash at its end")
+        matching(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", "a path such as / or /api/v1, no slash at its end")
     ),
 ]
 HttpsAddress = Annotated[
     str,
-    AfterValidator(_matching(r"https://[a-z0-9.-]+(:[0-9]{1,9})?", "an address such as https://s3.example.com")),
+    AfterValidator(matching(r"https://[a-z0-9.-]+(:[0-9]{1,9})?", "an address such as https://s3.example.com")),
     AfterValidator(_port_exists),
 ]
 S3Bucket = Annotated[
-    str, AfterValidator(_matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name such as acme-backups"))
+    str, AfterValidator(matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name such as acme-backups"))
 ]
 Version = Annotated[
     str,
     BeforeValidator(_version_as_text),
-    AfterValidator(_matching(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}", 'a version such as "17" or "8.10"')),
+    AfterValidator(matching(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}", 'a version such as "17" or "8.10"')),
 ]
 Cidr = Annotated[str, AfterValidator(_network)]
-EnvName = Annotated[str, AfterValidator(_matching(r"[A-Z_][A-Z0-9_]*", "an upper-case name such as LOG_LEVEL"))]
+EnvName = Annotated[str, AfterValidator(matching(r"[A-Z_][A-Z0-9_]*", "an upper-case name such as LOG_LEVEL"))]
 
 
 class DataClass(StrEnum):

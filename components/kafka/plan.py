@@ -7,7 +7,8 @@ from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, own_files
-from components.core.problems import ConfigError, Problem, closest, listed
+from components.core.peers import PeersPlan
+from components.core.problems import ConfigError, Problem, strangers
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 from components.kafka import render
@@ -29,27 +30,16 @@ _GRACE_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class KafkaPlan:
+class KafkaPlan(PeersPlan):
     """Everything that follows from a spec and its surroundings."""
-
-    workload: Workload
-    host: str
-    """Name that reaches any instance."""
-    peers: tuple[str, ...]
-    """Full host name of every instance."""
-
-    @property
-    def certificate_hosts(self) -> tuple[str, ...]:
-        """Every name the servers are dialled by, the administrator's first; `localhost` is for the helper's own."""
-        return (self.host, self.workload.name, *self.peers, "localhost")
 
 
 def plan_kafka(name: str, spec: KafkaSpec, site: Site) -> KafkaPlan:
     """Plan a Kafka. Raises ConfigError where a topic names a service that doesn't use it."""
     consumers = site.consumers_of(name)
-    strangers = list(_strangers(name, spec, consumers))
-    if strangers:
-        raise ConfigError(strangers)
+    problems = list(_strangers(name, spec, consumers))
+    if problems:
+        raise ConfigError(problems)
     host, peers = site.names.host(name), peer_hosts(site.names, name, spec.replicas)
     workload = Workload(
         name=name,
@@ -76,12 +66,7 @@ def plan_kafka(name: str, spec: KafkaSpec, site: Site) -> KafkaPlan:
 def _strangers(name: str, spec: KafkaSpec, consumers: tuple[str, ...]) -> Iterator[Problem]:
     for index, topic in enumerate(spec.topics):
         for field, services in (("producers", topic.producers), ("consumers", topic.consumers)):
-            for service in services or ():
-                if service not in consumers:
-                    close = closest(service, consumers)
-                    hint = f"did you mean {close}?" if close else f"add {name} to its uses or remove it here."
-                    text = f"{service} given; no such service uses {name}; {hint} Allowed: {listed(consumers)}"
-                    yield Problem(f"groundwork:services.{name}.topics.{index}.{field}", text)
+            yield from strangers(name, f"topics.{index}.{field}", services or (), consumers)
 
 
 def _server(spec: KafkaSpec, site: Site) -> Container:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from components.core.certificates import ORGANIZATION
 from components.core.mounts import OWN
 from components.core.types import bytes_of, seconds_of
 from components.kafka.access import Grant
@@ -60,7 +61,7 @@ def render_server(spec: KafkaSpec, administrator: str, peers: Sequence[str]) -> 
             **_tls(),
             "ssl.client.auth": "required",
             # The common name. Whoever has a certificate of another form is nobody.
-            "ssl.principal.mapping.rules": "RULE:^CN=([A-Za-z0-9._-]+),O=Groundwork$/$1/",
+            "ssl.principal.mapping.rules": f"RULE:^CN=([A-Za-z0-9._-]+),O={ORGANIZATION}$/$1/",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "allow.everyone.if.no.acl.found": "false",
             "super.users": f"User:{administrator}",

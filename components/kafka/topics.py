@@ -4,17 +4,14 @@ Kafka documentation, "Topic Configs".
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.core.problems import WrongFields
+from components.core.problems import Wrong, WrongFields
 from components.core.spec import Spec
 from components.core.types import DnsLabel, Duration, Memory, Storage, bytes_of
-
-Wrong = Iterator[tuple[str, str]]
-"""Fields and what is wrong with them, as in WrongFields."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _RETENTION = "7d"

@@ -7,6 +7,7 @@ NATS documentation, "TLS Authentication" (mapping client certificates to users),
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from components.core.certificates import ORGANIZATION
 from components.nats.streams import Stream
 
 API = "$JS.API"
@@ -24,7 +25,7 @@ class User:
 
 def certificate_name(common_name: str) -> str:
     """The subject of a certificate of the environment's authority, as the server compares it (RFC 4514)."""
-    return f"CN={common_name},O=Groundwork"
+    return f"CN={common_name},O={ORGANIZATION}"
 
 
 def inbox(consumer: str) -> str:

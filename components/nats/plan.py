@@ -8,7 +8,8 @@ from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, own_files
-from components.core.problems import ConfigError, Problem, closest, listed
+from components.core.peers import PeersPlan
+from components.core.problems import ConfigError, Problem, strangers
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, Volume, Workload
 from components.nats import render
@@ -21,29 +22,19 @@ _UID = 1000
 
 
 @dataclass(frozen=True)
-class NatsPlan:
+class NatsPlan(PeersPlan):
     """Everything that follows from a spec and its surroundings."""
 
-    workload: Workload
-    host: str
-    """Name that reaches any instance."""
-    peers: tuple[str, ...]
-    """Full host name of every instance."""
     users: tuple[User, ...]
     """Who may connect: the servers' own helper first, then one per consumer, then who makes the backups."""
-
-    @property
-    def certificate_hosts(self) -> tuple[str, ...]:
-        """Every name the servers are dialled by, the helper's user first; `localhost` is for the helper beside them."""
-        return (self.host, self.workload.name, *self.peers, "localhost")
 
 
 def plan_nats(name: str, spec: NatsSpec, site: Site) -> NatsPlan:
     """Plan a NATS. Raises ConfigError where a stream names a service that doesn't use it."""
     consumers = site.consumers_of(name)
-    strangers = list(_strangers(name, spec, consumers))
-    if strangers:
-        raise ConfigError(strangers)
+    problems = list(_strangers(name, spec, consumers))
+    if problems:
+        raise ConfigError(problems)
     host, peers = site.names.host(name), peer_hosts(site.names, name, spec.replicas)
     parts = (part_of(name),) if makes_backups(spec) else ()
     users = (
@@ -77,12 +68,7 @@ def plan_nats(name: str, spec: NatsSpec, site: Site) -> NatsPlan:
 def _strangers(name: str, spec: NatsSpec, consumers: tuple[str, ...]) -> Iterator[Problem]:
     for index, stream in enumerate(spec.streams):
         for field, services in (("publishers", stream.publishers), ("consumers", stream.consumers)):
-            for service in services or ():
-                if service not in consumers:
-                    close = closest(service, consumers)
-                    hint = f"did you mean {close}?" if close else f"add {name} to its uses or remove it here."
-                    text = f"{service} given; no such service uses {name}; {hint} Allowed: {listed(consumers)}"
-                    yield Problem(f"groundwork:services.{name}.streams.{index}.{field}", text)
+            yield from strangers(name, f"streams.{index}.{field}", services or (), consumers)
 
 
 def _server(spec: NatsSpec, site: Site) -> Container:

@@ -1,19 +1,16 @@
 """Streams and durable consumers as a person declares them, and what they must be together. Knows no server."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import combinations
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from components.core.problems import WrongFields
+from components.core.problems import Wrong, WrongFields
 from components.core.spec import Spec
 from components.core.types import DnsLabel, Duration, Storage
 from components.nats.subjects import AssetName, Subject, covers, overlap
-
-Wrong = Iterator[tuple[str, str]]
-"""Fields and what is wrong with them, as in WrongFields."""
 
 _MOST_DURABLES = 100
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps
 
-from components.core.problems import Problem, closest, listed
+from components.core.problems import Problem, strangers
 from components.core.types import seconds_of
 from components.objects.spec import Bucket, ObjectsSpec
 
@@ -66,11 +66,7 @@ def wrong_users(
     """Users that don't use store `name`, and consumers without a bucket."""
     grants = granted(spec, consumers, makers)
     for index, bucket in enumerate(spec.buckets):
-        for service in (service for service in bucket.users or () if service not in consumers):
-            close = closest(service, consumers)
-            hint = f"did you mean {close}?" if close else f"add {name} to its uses or remove it here."
-            text = f"{service} given; no such service uses {name}; {hint} Allowed: {listed(consumers)}"
-            yield Problem(f"groundwork:services.{name}.buckets.{index}.users", text)
+        yield from strangers(name, f"buckets.{index}.users", bucket.users or (), consumers)
     for consumer in consumers:
         if not buckets_of(grants, consumer):
             short = f"a bucket needs a name of {_SHORTEST} letters; declare one under buckets of {name}"

@@ -7,6 +7,7 @@ from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, own_files
+from components.core.peers import PeersPlan
 from components.core.problems import ConfigError
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
@@ -20,21 +21,11 @@ _UID = 101
 
 
 @dataclass(frozen=True)
-class ObjectsPlan:
+class ObjectsPlan(PeersPlan):
     """Everything that follows from a spec and its surroundings."""
 
-    workload: Workload
-    host: str
-    """Name that reaches the server."""
-    peers: tuple[str, ...]
-    """Full host name of the one instance."""
     grants: tuple[Granted, ...]
     """Every bucket and who may use it."""
-
-    @property
-    def certificate_hosts(self) -> tuple[str, ...]:
-        """Every name the server is dialled by; `localhost` is for the helper beside it."""
-        return (self.host, self.workload.name, *self.peers, "localhost")
 
 
 def plan_objects(name: str, spec: ObjectsSpec, site: Site) -> ObjectsPlan:

@@ -1,6 +1,5 @@
 """What a person decides about a PostgreSQL service. Knows no consumer and no surroundings."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -10,19 +9,19 @@ from components.core.backup import SERVER, UNKNOWN, Backed, BackupTimes, Cron
 from components.core.problems import WrongFields
 from components.core.secrecy import is_secret
 from components.core.spec import Resources, ServerSpec, Spec, odd_quorum
-from components.core.types import DnsLabel, Duration, HttpsAddress, Memory, Region, S3Bucket, Storage, bytes_of
+from components.core.types import (
+    DnsLabel,
+    Duration,
+    HttpsAddress,
+    Memory,
+    Region,
+    S3Bucket,
+    Storage,
+    bytes_of,
+    matching,
+)
 
 _GIBIBYTE = 2**30
-_LONGEST = 253
-
-
-def _matching(pattern: str, allowed: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if len(value) > _LONGEST or not re.fullmatch(pattern, value):
-            raise ValueError(f"allowed: {allowed}")
-        return value
-
-    return AfterValidator(check)
 
 
 def _no_secret(value: str) -> str:
@@ -37,15 +36,17 @@ Replicas = Annotated[
 
 AnnotationKey = Annotated[
     str,
-    _matching(
-        r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
-        "an annotation of your cloud such as eks.amazonaws.com/role-arn",
+    AfterValidator(
+        matching(
+            r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
+            "an annotation of your cloud such as eks.amazonaws.com/role-arn",
+        )
     ),
 ]
 AnnotationValue = Annotated[
     str,
     AfterValidator(_no_secret),
-    _matching(r"[!-~]+", "one word such as arn:aws:iam::111122223333:role/backups"),
+    AfterValidator(matching(r"[!-~]+", "one word such as arn:aws:iam::111122223333:role/backups")),
 ]
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from components.core.problems import closest, listed, shown
+from components.core.problems import Wrong, closest, listed, shown
 from components.rabbitmq import names
 from components.rabbitmq.topology import Binding, Exchange, Queue, Topology
 
-Wrong = Iterator[tuple[str, str]]
 _BY_KEY = ("topic", "direct")
 
 

@@ -7,6 +7,7 @@ from components.core.backup import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import own_files
+from components.core.peers import PeersPlan
 from components.core.problems import ConfigError, Problem, listed
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
@@ -20,21 +21,11 @@ _UID = 999
 
 
 @dataclass(frozen=True)
-class RabbitmqPlan:
+class RabbitmqPlan(PeersPlan):
     """Everything that follows from a spec and its surroundings."""
 
-    workload: Workload
-    host: str
-    """Name that reaches any node; each of them serves every queue."""
-    peers: tuple[str, ...]
-    """Full host name of every node."""
     vhosts: dict[str, str]
     """By consumer, the first virtual host in which it may do something."""
-
-    @property
-    def certificate_hosts(self) -> tuple[str, ...]:
-        """Every name the servers are dialled by; `localhost` is for the probes."""
-        return (self.host, self.workload.name, *self.peers, "localhost")
 
 
 def plan_rabbitmq(name: str, spec: RabbitmqSpec, site: Site) -> RabbitmqPlan:

@@ -3,8 +3,6 @@
 Every queue is a quorum queue: the other kinds live on one server alone. Knows no definition file.
 """
 
-import re
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -12,28 +10,17 @@ from pydantic import AfterValidator, Field, model_validator
 
 from components.core.problems import WrongFields, shown
 from components.core.spec import Spec
-from components.core.types import DnsLabel, Duration, Storage, seconds_of
+from components.core.types import DnsLabel, Duration, Storage, matching, seconds_of
 
 _LONGEST_KEY = 255
 _LONGEST_TIME = "3650d"
 _PRIORITIES = ("max_priority", "priority", "priorities")
 
 
-def _matching(pattern: str, allowed: str) -> Callable[[str], str]:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(f"allowed: {allowed}")
-        return value
-
-    return check
-
-
 def _name(value: str) -> str:
     if value.startswith("amq."):
         raise ValueError("RabbitMQ reserves names that begin with amq.; choose another name")
-    return _matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "1 to 100 of A-Z, a-z, 0-9, '_', '.' and '-'")(value)
+    return matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "1 to 100 of A-Z, a-z, 0-9, '_', '.' and '-'")(value)
 
 
 def _key(value: str) -> str:
@@ -54,7 +41,7 @@ Time = Annotated[Duration, AfterValidator(_time)]
 VhostName = Annotated[
     str,
     AfterValidator(
-        _matching(r"/|[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "/, or 1 to 100 of A-Z, a-z, 0-9, '_', '.' and '-'")
+        matching(r"/|[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "/, or 1 to 100 of A-Z, a-z, 0-9, '_', '.' and '-'")
     ),
 ]
 Overflow = Literal["reject-publish", "drop-head"]

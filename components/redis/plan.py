@@ -6,6 +6,7 @@ from components.core.backup import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files
+from components.core.peers import PeersPlan
 from components.core.problems import ConfigError, Problem
 from components.core.site import Site, peer_hosts
 from components.core.types import bytes_of
@@ -20,14 +21,9 @@ _SERVER_MOUNTS = (ETC, OWN, ACCESS, DATA)
 
 
 @dataclass(frozen=True)
-class RedisPlan:
+class RedisPlan(PeersPlan):
     """Everything that follows from a spec and its surroundings."""
 
-    workload: Workload
-    host: str
-    """Name that reaches any instance."""
-    peers: tuple[str, ...]
-    """Full host name of every instance."""
     users: tuple[User, ...]
     """Everyone with a password: the servers' own users first, then one per consumer."""
     ports: tuple[int, ...]
@@ -37,11 +33,6 @@ class RedisPlan:
     def replicated(self) -> bool:
         """Whether Sentinels choose the master."""
         return self.workload.replicas > 1
-
-    @property
-    def certificate_hosts(self) -> tuple[str, ...]:
-        """Every name the servers are dialled by; `localhost` is for the probes and the exporter beside them."""
-        return (self.host, self.workload.name, *self.peers, "localhost")
 
 
 def plan_redis(name: str, spec: RedisSpec, site: Site) -> RedisPlan:

@@ -119,8 +119,8 @@ def test_who_is_named_must_use_it() -> None:
     named = {"users": {"web": {}}, **table(readers=["api", "worker"], writers=["job"])}
     wrong = (("tables.0.readers", "worker"), ("tables.0.writers", "job"), ("users.web", "web"))
     assert refusal("api", **named) == [
-        f"groundwork:services.store.{field}: {name} given; it does not use store; allowed: api; "
-        f"add store to the uses of {name}, or remove it here"
+        f"groundwork:services.store.{field}: {name} given; no such service uses store; "
+        "add store to its uses or remove it here. Allowed: api"
         for field, name in wrong
     ]
 
