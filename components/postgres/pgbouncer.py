@@ -59,6 +59,11 @@ def probe_map(plan: PostgresPlan) -> str:
     return f"{_PROBE_MAP} {plan.hosts[0]} {METRICS_ROLE}\n"
 
 
+def reset_settings(mode: str) -> dict[str, str]:
+    """Settings by which a server connection forgets each of its users."""
+    return {"server_reset_query": _RESETS[mode], "server_reset_query_always": "1"}
+
+
 def _render_ini(plan: PostgresPlan) -> str:
     databases = dict.fromkeys((*plan.roles, "postgres"), f"host={SOCKET}")
     if plan.backup_role:
@@ -90,8 +95,7 @@ def _settings(plan: PostgresPlan) -> dict[str, str]:
         "pool_mode": plan.pooler.mode,
         # Whoever was refused is refused for so long again; the default outlasts a restart of the server.
         "server_login_retry": "1",
-        "server_reset_query": _RESETS[plan.pooler.mode],
-        "server_reset_query_always": "1",
+        **reset_settings(plan.pooler.mode),
         # No socket of its own: there the name pgbouncer would be let in without proof.
         "unix_socket_dir": "",
     }

@@ -8,6 +8,7 @@ with the environment's authority, so what the integration would make is declared
 from collections.abc import Mapping
 
 from components.core.site import Placement
+from components.postgres.pgbouncer import reset_settings
 from components.postgres.plan import PostgresPlan
 from components.postgres.pods import inherited_labels, pooler_selector, resources, spread
 from components.targets.kubernetes.labels import Manifest
@@ -69,5 +70,6 @@ def _pgbouncer(plan: PostgresPlan) -> Manifest:
             "default_pool_size": str(pooler.pool_size),
             "max_client_conn": str(pooler.max_clients),
             "server_tls_sslmode": "verify-full",
+            **reset_settings(pooler.mode),
         },
     }

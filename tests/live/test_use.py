@@ -54,6 +54,12 @@ def test_an_app_uses_its_database(app: Consumer, service: str, word: str) -> Non
 
 
 @pytest.mark.parametrize("service", ["postgres"])
+def test_a_variable_ends_with_its_transaction(app: Consumer, service: str, word: str) -> None:
+    """Clients share connections to the server: the tenant of one would be the tenant of the next."""
+    assert app.call(usage.postgres_rows_of_a_tenant, word) == {"named": 1, "other": 0, "later": 0}
+
+
+@pytest.mark.parametrize("service", ["postgres"])
 def test_postgres_refuses_whoever_lacks_something(live: Live, app: Consumer, service: str) -> None:
     reasons = REFUSALS[live.deployment.target]
     found = app.call(usage.postgres_refusals, list(reasons))

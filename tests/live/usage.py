@@ -33,6 +33,23 @@ def postgres_round_trip(word: str) -> dict[str, Any]:
     return {"read": row[0], "user": row[1], "tls": tls}
 
 
+def postgres_rows_of_a_tenant(word: str) -> dict[str, int]:
+    """How many rows a policy shows: to who names the tenant, to who does so once, and to the next client after that."""
+    count = "SELECT count(*) FROM tenants"
+    with clients.postgres("postgres") as first, clients.postgres("postgres") as second:
+        first.execute("CREATE TABLE tenants (tenant text)")
+        first.execute("ALTER TABLE tenants ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+        first.execute("CREATE POLICY own ON tenants USING (tenant = current_setting('app.tenant', true))")
+        with first.transaction():
+            first.execute(f"SET LOCAL app.tenant = '{word}'")
+            first.execute("INSERT INTO tenants VALUES (%s)", [word])
+            named = first.execute(count).fetchone()
+        first.execute(f"SET app.tenant = '{word}'")
+        found = {"named": named, "other": second.execute(count).fetchone(), "later": first.execute(count).fetchone()}
+        first.execute("DROP TABLE tenants")
+    return {who: row[0] for who, row in found.items() if row}
+
+
 def postgres_refusals(lacking: list[str]) -> dict[str, str]:
     """What PostgreSQL says to a client that lacks something, by what it lacks."""
     own = clients.settings_of("postgres")
