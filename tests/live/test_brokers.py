@@ -53,10 +53,12 @@ BROKERS = {
     "log": Broker("kafka", Log, LogReader, CarelessLog, 20),
 }
 
+KILLED = [("events", 0), ("events", 1), ("events", 2), ("bus", 0), ("bus", 1), ("bus", 2), ("log", 0)]
+"""One of the first two leads, whichever it is. Of the three partitions of the last each server leads one."""
+
 
 @pytest.mark.targets(DOCKER)
-@pytest.mark.parametrize("number", range(3))
-@pytest.mark.parametrize("service", BROKERS)
+@pytest.mark.parametrize(("service", "number"), KILLED)
 def test_a_killed_server_costs_nothing(
     live: Live, app: Consumer, service: str, number: int, record_property: Record
 ) -> None:
