@@ -3,68 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pulumi
 import pytest
 
-from components.core.bindings import Certificate
-from components.core.component import Context
-from components.core.site import Site
-from components.core.target import Target
-from components.core.workload import Workload
-from components.objects import Objects, ObjectsSpec
-from tests.support.objects import NAMES, PLACEMENT, spec_of
-from tests.support.recording import Recorded, run
-
-Checks = Callable[[Objects, "Surroundings"], None]
-
-
-class Surroundings:
-    """A target and an issuer that keep what they are asked for."""
-
-    kind = "kubernetes"
-    names = NAMES
-
-    def __init__(self) -> None:
-        self.made: list[pulumi.Resource] = []
-        self.workloads: list[Workload] = []
-        self.secrets: dict[str, pulumi.Input[str]] = {}
-        self.hosts: tuple[str, ...] = ()
-
-    def growth(self) -> None:
-        return None
-
-    def following(self, services: object) -> Surroundings:
-        return self
-
-    def realise(self, parent: Any, workload: Workload, secrets: Any) -> list[pulumi.Resource]:
-        self.workloads.append(workload)
-        self.secrets = dict(secrets)
-        return []
-
-    def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
-        self.hosts = hosts
-        return Certificate(*(pulumi.Output.secret(f"({part} {service})") for part in ("ca", "chain", "key")))
-
-    def client(self, consumer: str) -> Certificate:
-        raise AssertionError("consumers prove themselves by their signatures")
-
-    def backup_key(self) -> pulumi.Input[str]:
-        raise AssertionError("nothing is backed up")
-
-
-def declare(spec: ObjectsSpec, check: Checks, *consumers: str) -> list[Recorded]:
-    """Declare a store named `store` and check it while outputs can still be read."""
-
-    def program() -> None:
-        around = Surroundings()
-        target: Target = around
-        context = Context(Site("test", PLACEMENT, NAMES, {"store": consumers}), target, around)
-        check(Objects("store", spec, context), around)
-
-    return run(program)
+from components.objects import Objects
+from tests.support.objects import spec_of
+from tests.support.site import PLACEMENT
+from tests.support.surroundings import Surroundings, declare
 
 
 def test_a_consumer_gets_where_its_bucket_is_and_a_key_of_its_own() -> None:
@@ -85,7 +31,7 @@ def test_a_consumer_gets_where_its_bucket_is_and_a_key_of_its_own() -> None:
         with pytest.raises(KeyError):
             store.bind("stranger")
 
-    recorded = declare(spec_of(), check, "api", "worker")
+    recorded = declare(Objects, "store", spec_of(), check, "api", "worker")
     keys = {r.name for r in recorded if r.type == "random:index/randomPassword:RandomPassword"}
     assert keys == {"store-password-gw_buckets", "store-password-api", "store-password-worker"}
 
@@ -96,7 +42,7 @@ def test_several_buckets_are_all_named() -> None:
         assert store.bind("api").settings["BUCKETS"] == "media,exports"
         assert "BUCKETS" not in store.bind("worker").settings
 
-    declare(spec_of({"name": "media"}, {"name": "exports", "users": ["api"]}), check, "api", "worker")
+    declare(Objects, "store", spec_of({"name": "media"}, {"name": "exports", "users": ["api"]}), check, "api", "worker")
 
 
 def test_every_slot_has_content_and_keys_are_in_the_accounts_alone() -> None:
@@ -104,7 +50,7 @@ def test_every_slot_has_content_and_keys_are_in_the_accounts_alone() -> None:
         (workload,) = around.workloads
         assert set(workload.slots) == set(around.secrets)
         instance = "store-0.store-peers.groundwork-test.svc"
-        assert around.hosts == ("store.groundwork-test.svc", "store", instance, "localhost")
+        assert around.certificates[0] == ("store", "store.groundwork-test.svc", "store", instance, "localhost")
 
         def readable(content: list[str]) -> None:
             accounts, user, key = content
@@ -120,11 +66,11 @@ def test_every_slot_has_content_and_keys_are_in_the_accounts_alone() -> None:
         )
         pulumi.Output.all(*wanted).apply(readable)
 
-    declare(spec_of(), check, "api")
+    declare(Objects, "store", spec_of(), check, "api")
 
 
 def test_its_facts_say_what_it_is() -> None:
-    recorded = declare(spec_of(storage="20Gi"), lambda store, around: None)
+    recorded = declare(Objects, "store", spec_of(storage="20Gi"), lambda store, around: None)
     facts = next(r.inputs for r in recorded if r.type == "groundwork:data:Objects")
     assert (facts["replicas"], facts["stateful"], facts["kind"]) == (1, True, "objects")
     assert facts["growing"] == {"storage": "20Gi"}

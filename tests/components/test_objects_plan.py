@@ -16,7 +16,8 @@ from components.objects.plan import plan_objects
 from policies.readers.exporter import check_web_config
 from policies.readers.nginx import check_nginx
 from policies.readers.versitygw import check_versitygw
-from tests.support.objects import NAMES, PLACEMENT, files_of, plan_of, spec_of
+from tests.support.objects import files_of, plan_of, spec_of
+from tests.support.site import NAMES, PLACEMENT
 
 TLS = ("TLSv1.3",)
 SERVER = ("versitygw", "nginx", "buckets", "metrics")

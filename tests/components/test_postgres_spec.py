@@ -11,7 +11,7 @@ from components.core.problems import ConfigError, problems_of
 from components.core.site import Placement, Site
 from components.postgres import Postgres, PostgresSpec
 from components.postgres.plan import plan_postgres
-from tests.support.postgres import NAMES
+from tests.support.site import NAMES
 
 BASE = {"kind": "postgres", "owner": "team-data"}
 BUCKET = {"bucket": "acme", "region": "eu-west-1", "credentials": "backup-keys"}

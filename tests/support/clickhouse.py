@@ -6,12 +6,10 @@ from typing import Any
 
 from components.clickhouse import ClickhouseSpec
 from components.clickhouse.plan import ClickhousePlan, plan_clickhouse
-from components.core.site import Placement, Site
+from components.core.site import Site
 from components.core.workload import Workload
-from components.targets.kubernetes.target import KubernetesNames
+from tests.support.site import NAMES, PLACEMENT
 
-PLACEMENT = Placement(region="eu-central-1", zones=3)
-NAMES = KubernetesNames("groundwork-test")
 METRICS: dict[str, Any] = {
     "name": "metrics",
     "columns": {

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.core.site import Placement, Site
+from components.core.site import Site
 from components.objects import Existing, ObjectsSpec
 from components.objects.plan import ObjectsPlan, plan_objects
-from components.targets.kubernetes.target import KubernetesNames
-
-PLACEMENT = Placement(region="eu-central-1", zones=3)
-NAMES = KubernetesNames("groundwork-test")
+from tests.support.site import NAMES, PLACEMENT
 
 
 def spec_of(*buckets: dict[str, Any], **fields: Any) -> ObjectsSpec:

@@ -7,10 +7,9 @@ from typing import Any
 from components.core.site import Placement, Site
 from components.postgres import PostgresSpec
 from components.postgres.plan import PostgresPlan, plan_postgres
-from components.targets.kubernetes.target import KubernetesNames
+from tests.support.site import NAMES
 
 PLACEMENT = Placement(region="eu-central-1", zones=3, residency=("eu-central-1", "eu-west-1"))
-NAMES = KubernetesNames("groundwork-test")
 
 
 def spec_of(**fields: Any) -> PostgresSpec:
