@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -21,6 +22,8 @@ type objectStore struct {
 	client   *minio.Client
 	idle     *http.Transport
 	key      string
+	// trips has one at a time: what another one writes to the key in between is what would be read.
+	trips sync.Mutex
 }
 
 func newObjects(settings objectsEdge, instance string) (*objectStore, error) {
@@ -41,7 +44,8 @@ func newObjects(settings objectsEdge, instance string) (*objectStore, error) {
 		Transport:    idle,
 		MaxRetries:   1,
 	})
-	return &objectStore{settings, client, idle, settings.prefix + "demo/" + instance}, err
+	key := settings.prefix + "demo/" + instance
+	return &objectStore{settings: settings, client: client, idle: idle, key: key}, err
 }
 
 func (o *objectStore) name() string { return o.settings.name }
@@ -55,6 +59,8 @@ func (o *objectStore) hide(text string) string {
 
 // roundTrip writes an object and reads it back. The counter is the time.
 func (o *objectStore) roundTrip(ctx context.Context, nonce string) (trip, error) {
+	o.trips.Lock()
+	defer o.trips.Unlock()
 	done := trip{By: "object", Written: value{nonce, time.Now().UnixNano()}}
 	text := done.Written.String()
 	_, err := o.client.PutObject(

@@ -33,6 +33,8 @@ _POOL, _POOLED = "pgbouncer", "postgres"
 """Containers of a replicated PostgreSQL."""
 _OF_POOL = {"postgresql", "pooler-metrics"}
 _POSTGRES, _STATUS, _MANAGER = 5432, 8000, 8010
+_AMONG_PEERS = {"events": {25672}, "bus": {6222}, "log": {9090, 9091}}
+"""On which ports the servers of a broker talk to one another; those of other services do so where clients do."""
 
 
 class NodeDeployment:
@@ -71,7 +73,9 @@ class NodeDeployment:
                 return port in (_POSTGRES, _STATUS) if source.container == _POOLED else port == _POSTGRES
             return False
         among_peers = source.service == target.service and facts["stateful"] and target.container != _POOL
-        return port in facts["ports"] and (is_edge or among_peers)
+        if among_peers:
+            return port in _AMONG_PEERS.get(target.service, facts["ports"])
+        return port in facts["ports"] and is_edge
 
     def names(self, process: Process, service: Sequence[str], *, stateful: bool) -> list[str]:
         """The operator's own services lead to PostgreSQL's instances; other peers have a name below `-peers`."""
