@@ -48,9 +48,9 @@ class Broker:
 
 
 BROKERS = {
-    "events": Broker("rabbitmq", Events, EventsReader, CarelessEvents, 15),
-    "bus": Broker("nats", Bus, BusReader, CarelessBus, 15),
-    "log": Broker("kafka", Log, LogReader, CarelessLog, 20),
+    "events": Broker("rabbitmq", Events, EventsReader, CarelessEvents, 20),
+    "bus": Broker("nats", Bus, BusReader, CarelessBus, 20),
+    "log": Broker("kafka", Log, LogReader, CarelessLog, 30),
 }
 
 KILLED = [("events", 0), ("events", 1), ("events", 2), ("bus", 0), ("bus", 1), ("bus", 2), ("log", 0)]
