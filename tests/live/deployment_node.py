@@ -73,9 +73,9 @@ class NodeDeployment:
                 return port in (_POSTGRES, _STATUS) if source.container == _POOLED else port == _POSTGRES
             return False
         among_peers = source.service == target.service and facts["stateful"] and target.container != _POOL
-        if among_peers:
-            return port in _AMONG_PEERS.get(target.service, facts["ports"])
-        return port in facts["ports"] and is_edge
+        if among_peers and target.service in _AMONG_PEERS:
+            return port in _AMONG_PEERS[target.service]
+        return port in facts["ports"] and (is_edge or among_peers)
 
     def names(self, process: Process, service: Sequence[str], *, stateful: bool) -> list[str]:
         """The operator's own services lead to PostgreSQL's instances; other peers have a name below `-peers`."""
