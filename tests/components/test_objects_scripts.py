@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from signal import Signals
 from xml.sax.saxutils import escape
 
 import pytest
@@ -17,6 +19,7 @@ from components.objects import render
 from components.objects.access import render_buckets
 from components.objects.plan import ObjectsPlan
 from tests.support.objects import files_of, plan_of, spec_of
+from toolchain.waiting import wait_until
 
 STAND_INS = {
     # Answers METHOD /PATH with the file METHOD_PATH, and says no where that holds an error. Notes what was asked.
@@ -75,12 +78,16 @@ class Instance:
     def refuses(self, request: str, code: str) -> None:
         self.answers(request, f"<Error><Code>{code}</Code></Error>")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": f"{self.root}/bin:/usr/bin:/bin", "ROOT": str(self.root)}
+
+    def command(self, script: str, *arguments: str) -> list[str]:
+        return ["/bin/sh", str(self.root / "etc" / script), *arguments]
+
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["/bin/sh", self.root / "etc" / script, *arguments],
-            env={"PATH": f"{self.root}/bin:/usr/bin:/bin", "ROOT": str(self.root)},
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        command = self.command(script, *arguments)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
 
     def tend(self) -> tuple[list[str], str]:
         """One round of buckets.sh: what it asked, and what it said."""
@@ -204,7 +211,31 @@ class TestAges:
         assert text.strip() == " ".join([*wanted, "</Delete>"])
 
 
+FRONT = f"""#!{sys.executable}
+import os, pathlib, signal, time
+def told(*_):
+    pathlib.Path(os.environ["ROOT"], "told").touch()
+    raise SystemExit
+signal.signal(signal.SIGQUIT, told)
+pathlib.Path(os.environ["ROOT"], "started").touch()
+while True:
+    time.sleep(0.1)
+"""
+"""nginx as it is when nobody tells it to end. A shell that another one starts beside itself can't trap it."""
+
+
 class TestServer:
+    @pytest.mark.parametrize("signal", [Signals.SIGTERM, Signals.SIGQUIT])
+    def test_the_front_ends_when_it_is_told(self, instance: Instance, signal: Signals) -> None:
+        """By whichever signal an image stops with: else it is killed at the end of its time."""
+        (instance.root / "bin" / "nginx").write_text(FRONT)
+        (instance.root / "bin" / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.1\n")
+        front = subprocess.Popen(instance.command("front.sh"), env=instance.environment)
+        wait_until("nginx", 10, (instance.root / "started").exists, str)
+        front.send_signal(signal)
+        assert front.wait(10) in (0, 143)
+        assert (instance.root / "told").exists()
+
     def test_it_starts_with_an_account_that_nobody_knows_and_measures(self, instance: Instance) -> None:
         data = instance.root / "data"
         for file in ("buckets/media/a/b", "buckets/media/c", "buckets/media/.sgwtmp/part", "versions/media/1"):
