@@ -52,7 +52,7 @@ def _wrong_end(
         return f"{used} given; a service can't use itself; remove it"
     if used in services and component_of(services[used].kind).connect is Component.connect:
         return f"{used} given; it is of kind {services[used].kind}, which no other service can use; remove it"
-    if used in known and field in STORES and used in services and services[used].kind != "objects":
+    if field in STORES and used in services and services[used].kind != "objects":
         return f"{used} given; it is of kind {services[used].kind}; backups need one of kind objects; name one"
     if used in known:
         return ""

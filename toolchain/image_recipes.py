@@ -169,7 +169,6 @@ RECIPES = (
         environment=JAVA_PATH,
         command=("java", "-cp", "/opt/kafka/libs/*", "kafka.Kafka"),
     ),
-    # The original's Debian has the other programs too; backups are encrypted and carried by them.
     # The original has no user, and knows no folder for data.
     Recipe(
         "versity/versitygw",
@@ -184,6 +183,7 @@ RECIPES = (
         folders={"/var/tmp": 0o1777},  # noqa: S108
         command=("versitygw",),
     ),
+    # The original's Debian has the other programs too; backups are encrypted and carried by them.
     _nginx("nginxinc/nginx-unprivileged", "curl", "gzip", "openssl", "tar"),
     _nginx("fholzer/nginx-brotli"),
     Recipe("curlimages/curl", "curl", User("curl_user", 100, 101), ("curl",), command=("curl",)),

@@ -47,7 +47,7 @@ class Instance:
             (root / "bin" / name).chmod(0o755)
         (root / "hostname").write_text(f"store-{index}")
         (root / "meanwhile").write_text("")
-        self.server_says_here("# Replication\r\nrole:master\r\n")
+        self.server_says_here("PONG\r\n# Replication\r\nrole:master\r\n")
 
     def sentinels_say(self, *views: tuple[int, int, str, int], silent: int = 800) -> None:
         """Each view: which Sentinel, the master it names, that master's flags, and the epoch it knows. `silent`: for
@@ -180,7 +180,7 @@ def test_no_server_can_be_chosen_before_it_is_in_step(
     """One that has just started may lack what others have. A cache doesn't wait long for what it can do without."""
     instance = Instance(tmp_path, 0, role)
     instance.sentinels_say((0, 1, "master", 3), (1, 1, "master", 3))
-    instance.server_says_here(f"# Replication\r\n{state}\r\n")
+    instance.server_says_here(f"PONG\r\n# Replication\r\n{state}\r\n")
     assert instance.start("redis")["replica-priority"] == "0"
     slept, asked = tmp_path / "slept", (tmp_path / "asked").read_text()
     assert ("CONFIG SET replica-priority 100" in asked) == (seconds is not None)

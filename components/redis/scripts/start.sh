@@ -70,10 +70,7 @@ eligible() {
   waited=0
   longest=$patience
   [ "$DURABLE" = no ] || longest=600
-  until [ $waited -ge $longest ]; do
-    case $(echo 'INFO replication' | ask gw_monitor localhost 6379) in
-      *role:master* | *master_link_status:up*) break ;;
-    esac
+  until [ $waited -ge $longest ] || sh /etc/redis/probe.sh redis-ready; do
     sleep 1
     waited=$((waited + 1))
   done
