@@ -13,6 +13,7 @@ from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files
 from components.core.problems import ConfigError, Problem, strangers
+from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 
@@ -68,7 +69,7 @@ def plan_clickhouse(name: str, spec: ClickhouseSpec, site: Site) -> ClickhousePl
         render.SERVER_FILE: render.render_server(spec, shards, keepers),
         "schema.sql": render_schema(spec, consumers),
         render.USERS_FILE: render_users(spec, consumers, host),
-        **{script: render.render_script(script) for script in render.SERVER_SCRIPTS},
+        **scripts("clickhouse", *render.SERVER_SCRIPTS),
     }
     nodes = tuple(chain(*shards))
     return ClickhousePlan(
@@ -155,7 +156,7 @@ def _schema(image: str) -> Container:
 def _keeper(workload: str, spec: ClickhouseSpec, site: Site, keepers: tuple[str, ...]) -> Workload:
     content = {
         render.KEEPER_FILE: render.render_keeper(keepers),
-        **{script: render.render_script(script) for script in render.KEEPER_SCRIPTS},
+        **scripts("clickhouse", *render.KEEPER_SCRIPTS),
     }
     return Workload(
         name=workload,

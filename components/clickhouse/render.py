@@ -6,7 +6,6 @@ ClickHouse documentation, "Server Settings", "Composable Protocols", "Configurin
 
 from collections.abc import Sequence
 from json import dumps
-from pathlib import Path
 from typing import Any
 
 from components.clickhouse.secrets import PEERS, SECRETS, included
@@ -83,11 +82,6 @@ def render_client() -> str:
     """That of the client with which tables are made."""
     to = {"host": "localhost", "port": NATIVE_PORT, "secure": "true", "user": SCHEMA_USER}
     return _text({**to, "openSSL": {"client": _tls()}})
-
-
-def render_script(name: str) -> str:
-    """One of the scripts that start servers, make tables and hand leadership over."""
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
 
 
 def _common(patience: int) -> dict[str, Any]:

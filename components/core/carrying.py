@@ -6,7 +6,6 @@ encrypted by `openssl enc` with a key that the environment keeps: OpenSSL docume
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -16,6 +15,7 @@ from components.core.bindings import Binding, Certificate, Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, ROOT, contents, directory, edge_files, own_files
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.workload import Container, File, Probe, Scratch, SecretFile, Volume, Workload
 
@@ -72,8 +72,12 @@ def backup_workload(name: str, spec: Any, site: Site, duty: Duty, store: Binding
         "DRILL": render_schedule(backup.drill),
         **duty.settings,
     }
-    scripts = {**{one: core_script(one) for one in SCRIPTS}, **duty.scripts}
-    files = {**scripts, "exporter.yml": web_config(), "backup-settings.sh": render_settings(settings)}
+    files = {
+        **scripts("core", *SCRIPTS, "wish.sh"),
+        **duty.scripts,
+        "exporter.yml": web_config(),
+        "backup-settings.sh": render_settings(settings),
+    }
     return Workload(
         name=part,
         kind=spec.kind,
@@ -129,11 +133,6 @@ def render_schedule(cron: str) -> str:
 def render_settings(settings: Mapping[str, str]) -> str:
     """backup-settings.sh: shell assignments. Values hold no quotes."""
     return "".join(f"{name}='{value}'\n" for name, value in settings.items())
-
-
-def core_script(name: str) -> str:
-    """One of the scripts that every kind shares."""
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
 
 
 def probes(process: str, ready: str = "ready") -> dict[str, Any]:

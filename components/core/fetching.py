@@ -14,12 +14,12 @@ from components.core.carrying import (
     SCRIPTS,
     SEALING,
     carrier_settings,
-    core_script,
     probes,
     render_settings,
 )
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import directory, edge_contents, edge_files
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.workload import Container, File, Probe, Scratch, SecretFile, Workload
 
@@ -37,15 +37,16 @@ class Fetching:
     scratch: Scratch
     reaches: tuple[Reach, ...]
 
-    def beside(self, workload: Workload, scripts: Mapping[str, str]) -> Workload:
-        """The workload with this helper. `scripts`: by their paths, what the server needs to ask. A backup takes its
-        time to come: the server has a day to start."""
+    def beside(self, workload: Workload, folder: str, texts: Mapping[str, str]) -> Workload:
+        """The workload with this helper, and in `folder` the scripts by which the server asks: wish.sh and these. A
+        backup takes its time to come: the server has a day to start."""
         server, *others = workload.containers
+        asking = (File(f"{folder}/{one}", text) for one, text in {**texts, **scripts("core", "wish.sh")}.items())
         startup = replace(server.startup or Probe(), period=_PERIOD, failures=_DAY // _PERIOD)
         return replace(
             workload,
             containers=(replace(server, startup=startup), *others, self.container),
-            files=(*workload.files, *(File(path, text) for path, text in scripts.items()), *self.files),
+            files=(*workload.files, *asking, *self.files),
             secrets=(*workload.secrets, *self.secrets),
             scratch=(*workload.scratch, self.scratch),
             reaches=(*workload.reaches, *self.reaches),
@@ -56,7 +57,7 @@ def fetching(name: str, restore: Restore, site: Site, store: Binding, data: str,
     """The helper beside server `name`, whose volume is `data`; what is asked for in `folder` there, it fetches."""
     source = restore.service or name
     settings = {"SERVICE": name, "STAGING": folder, **carrier_settings(source, store, restore.store)}
-    files = {**{one: core_script(one) for one in SCRIPTS}, "backup-settings.sh": render_settings(settings)}
+    files = {**scripts("core", *SCRIPTS), "backup-settings.sh": render_settings(settings)}
     container = Container(
         name="restore",
         image=site.image(CATALOGUE["nginx"].reference),

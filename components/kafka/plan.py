@@ -9,6 +9,7 @@ from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, own_files
 from components.core.peers import PeersPlan
 from components.core.problems import ConfigError, Problem, strangers
+from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 from components.kafka import render
@@ -120,6 +121,6 @@ def _files(name: str, spec: KafkaSpec, site: Site) -> tuple[File, ...]:
         "server.properties": render.render_server(spec, host, peers),
         "settings.sh": render.render_settings(spec, identity, site.names.peer_suffix(name)),
         "topics.txt": render.render_topics(spec),
-        **{script: render.render_script(script) for script in render.SCRIPTS},
+        **scripts("kafka", *render.SCRIPTS),
     }
     return tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items()))

@@ -6,7 +6,6 @@ minimum of copies where leaders are elected among the eligible KIP-966.
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 
 from components.core.certificates import ORGANIZATION
 from components.core.mounts import OWN
@@ -123,11 +122,6 @@ def render_logging() -> str:
             "rootLogger.appenderRef.out.ref": "out",
         }
     )
-
-
-def render_script(name: str) -> str:
-    """One of the scripts that start the server and look after it."""
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
 
 
 def _must_be_written(spec: KafkaSpec) -> int:

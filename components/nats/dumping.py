@@ -4,14 +4,14 @@ NATS documentation, "Disaster Recovery": a snapshot has the messages of a stream
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 from components.core.backup import Restore, part_of
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty, core_script
+from components.core.carrying import Duty
 from components.core.catalogue import CATALOGUE
 from components.core.fetching import fetching
 from components.core.mounts import OWN
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.types import bytes_of
 from components.core.workload import Workload
@@ -28,19 +28,17 @@ _PART = 2**30
 """Of what is being carried."""
 _DRILL_MEMORY = 2**28
 """At least; a server that is given a stream takes more than one that serves it."""
-_SCRIPTS = ("compare.jq", "drill.sh", "dump.sh", "look.jq")
 
 
 def nats_duty(spec: NatsSpec, workload: Workload, host: str, site: Site) -> Duty:
     """How the streams of a NATS are taken and tried."""
     part = part_of(workload.name)
     conf = render.render_drill_conf(backup_user(part), f"{DATA}/drill/data", spec.room)
-    scripts = {one: _script(one) for one in _SCRIPTS}
     memory = f"{max(_DRILL_MEMORY, bytes_of(spec.resources.memory)) // 2**20}Mi"
     return Duty(
         dump_image=site.image(CATALOGUE["nats-box"].reference),
         drill_image=workload.containers[0].image,
-        scripts={**scripts, "nats-drill.conf": conf, "wish.sh": core_script("wish.sh")},
+        scripts={**scripts("nats", "compare.jq", "drill.sh", "dump.sh", "look.jq"), "nats-drill.conf": conf},
         settings={"INBOX": inbox(part), "MEMORY": render.memory_limit(memory)["GOMEMLIMIT"]},
         memory=memory,
         folder=DATA,
@@ -59,10 +57,5 @@ def restored(workload: Workload, restore: Restore, site: Site, store: Binding) -
     command = ("/bin/sh", f"{render.ETC}/restore.sh", RESTORED, restore.choice)
     streams = replace(streams, command=command, mounts=(*streams.mounts, DATA))
     helper = fetching(workload.name, restore, site, store, DATA, RESTORED)
-    scripts = {"restore.sh": _script("restore.sh"), "wish.sh": core_script("wish.sh")}
     own = replace(workload, containers=(server, streams, exporter))
-    return helper.beside(own, {f"{render.ETC}/{one}": text for one, text in scripts.items()})
-
-
-def _script(name: str) -> str:
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
+    return helper.beside(own, render.ETC, scripts("nats", "restore.sh"))

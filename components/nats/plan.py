@@ -10,6 +10,7 @@ from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, own_files
 from components.core.peers import PeersPlan
 from components.core.problems import ConfigError, Problem, strangers
+from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, Volume, Workload
 from components.nats import render
@@ -115,6 +116,6 @@ def _files(name: str, spec: NatsSpec, users: tuple[User, ...], site: Site) -> tu
         "nats.conf": render.render_conf(name, spec, users, peer_hosts(site.names, name, spec.replicas)),
         "settings.sh": render.render_settings(spec, site.names.peer_suffix(name)),
         "streams.json": render.render_streams(spec),
-        **{script: render.render_script(script) for script in render.SCRIPTS},
+        **scripts("nats", *render.SCRIPTS),
     }
     return tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items()))

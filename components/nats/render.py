@@ -6,7 +6,6 @@ consumers "NATS API Reference" (JetStream).
 
 from collections.abc import Iterable, Mapping, Sequence
 from json import dumps
-from pathlib import Path
 from typing import Any
 
 from components.core.mounts import OWN
@@ -79,11 +78,6 @@ def render_settings(spec: NatsSpec, suffix: str) -> str:
 def render_streams(spec: NatsSpec) -> str:
     """streams.json: each stream with its durable consumers, as the JetStream API takes them."""
     return _json([{"config": _stream(s, spec), "consumers": [_durable(d) for d in s.durables]} for s in spec.streams])
-
-
-def render_script(name: str) -> str:
-    """One of the scripts that start the server and look after it."""
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
 
 
 def client_environment(host: str = "localhost") -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from components.core.catalogue import CATALOGUE, image_version
 from components.core.mounts import OWN, edge_files, own_files
 from components.core.problems import ConfigError, Problem
 from components.core.routes import targets
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.workload import Container, File, Listener, Probe, Scratch, Workload
 from components.nginx import render
@@ -23,7 +24,7 @@ def plan_nginx(name: str, spec: NginxSpec, site: Site, bindings: Mapping[str, Bi
         raise ConfigError(problems)
     files = {
         "nginx.conf": render.render_nginx_conf(spec, internal_hosts(name, site), bindings),
-        "start.sh": render.render_start(),
+        **scripts("nginx", "start.sh"),
         "web.yml": render.render_web_config(),
     }
     return Workload(

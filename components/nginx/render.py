@@ -6,7 +6,6 @@ certificates are files. `@name_servers@` is filled in where it runs, by start.sh
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
-from pathlib import Path
 
 from components.core.bindings import Binding
 from components.core.mounts import OWN
@@ -72,11 +71,6 @@ def render_nginx_conf(spec: NginxSpec, internal_hosts: Sequence[str], bindings: 
 def render_web_config() -> str:
     """Web configuration of nginx-prometheus-exporter (exporter-toolkit, "web configuration")."""
     return f"tls_server_config:\n  cert_file: {OWN}/tls.crt\n  key_file: {OWN}/tls.key\n  min_version: TLS13\n"
-
-
-def render_start() -> str:
-    """The script that completes the configuration and runs nginx."""
-    return Path(__file__).with_name("start.sh").read_text(encoding="utf-8")
 
 
 def _block(name: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:

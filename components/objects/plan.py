@@ -9,6 +9,7 @@ from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, own_files
 from components.core.peers import PeersPlan
 from components.core.problems import ConfigError
+from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 from components.objects import render
@@ -110,6 +111,6 @@ def _files(spec: ObjectsSpec, site: Site) -> tuple[File, ...]:
         "exporter.yml": web_config(),
         "nginx.conf": render.render_front(),
         "versitygw.conf": render.render_server(site.placement.region, spec.resources.memory),
-        **render.render_scripts(),
+        **scripts("objects", *render.SCRIPTS),
     }
     return tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items()))

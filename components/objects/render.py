@@ -4,8 +4,7 @@ versitygw's wiki, "Global Options" and "POSIX Backend", for the variables; nginx
 and ngx_http_ssl_module.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from components.core.mounts import OWN, ROOT
 from components.core.types import bytes_of
@@ -86,12 +85,6 @@ def render_front() -> str:
     # it has left unread of this one's end. Each request has a connection of its own, so that nobody is given that.
     process = ("worker_processes 2;", f"pid {RUN}/nginx.pid;", "error_log stderr error;")
     return _lines((*process, *_block("events", ("worker_connections 2048;",)), *_block("http", http)))
-
-
-def render_scripts() -> Mapping[str, str]:
-    """The scripts that start the server and look after it, by name."""
-    folder = Path(__file__).parent / "scripts"
-    return {name: (folder / name).read_text(encoding="utf-8") for name in SCRIPTS}
 
 
 def _server() -> Iterator[str]:

@@ -4,13 +4,13 @@ PostgreSQL documentation, "Continuous Archiving and Point-in-Time Recovery".
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 from components.core.backup import Restore
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty, core_script
+from components.core.carrying import Duty
 from components.core.fetching import fetching
 from components.core.mounts import OWN
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.types import bytes_of
 from components.core.workload import Workload
@@ -25,7 +25,7 @@ def postgres_duty(plan: PostgresPlan) -> Duty:
     return Duty(
         dump_image=plan.image,
         drill_image=plan.image,
-        scripts={**{one: _script(one) for one in ("dump.sh", "drill.sh", "wal.sh")}, "wish.sh": core_script("wish.sh")},
+        scripts=scripts("postgres", "dump.sh", "drill.sh", "wal.sh"),
         settings={},
         memory=_DRILL_MEMORY,
         folder=DATA,
@@ -47,14 +47,9 @@ def postgres_duty(plan: PostgresPlan) -> Duty:
 
 def restored(workload: Workload, restore: Restore, site: Site, store: Binding) -> Workload:
     """The same server, which begins with a backup, and the helper that fetches it."""
-    scripts = {**{one: _script(one) for one in ("restore.sh", "wal.sh")}, "wish.sh": core_script("wish.sh")}
     # The key of the backups is the helper's alone.
     own = tuple(
         replace(one, mounts=one.mounts or (CONFIG, SECRETS, DATA, SOCKET, SCRATCH)) for one in workload.containers
     )
     helper = fetching(workload.name, restore, site, store, DATA, RESTORED)
-    return helper.beside(replace(workload, containers=own), {f"{CONFIG}/{one}": text for one, text in scripts.items()})
-
-
-def _script(name: str) -> str:
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
+    return helper.beside(replace(workload, containers=own), CONFIG, scripts("postgres", "restore.sh", "wal.sh"))

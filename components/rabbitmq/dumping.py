@@ -5,38 +5,32 @@ every node.
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 from components.core.backup import Restore
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty, core_script
+from components.core.carrying import Duty
 from components.core.catalogue import CATALOGUE
 from components.core.fetching import fetching
 from components.core.mounts import OWN, ROOT
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.workload import SecretFile, Workload
 from components.rabbitmq.definitions import BACKUP
-from components.rabbitmq.render import CLUSTER, DATA, ETC, MANAGEMENT_PORT, RUN, render_script
+from components.rabbitmq.render import CLUSTER, DATA, ETC, MANAGEMENT_PORT, RUN
 
 RESTORED = f"{DATA}/restore"
 """Where the helper puts what it fetches, on the server's volume."""
 _PASSWORD = f"{BACKUP}.password"
-_SCRIPTS = ("compare.erl", "drill.sh", "dump.sh")
 
 
 def rabbitmq_duty(workload: Workload, first: str, site: Site) -> Duty:
     """How the definitions are taken from the node `first`, and tried."""
     password = f"{ROOT}/backup/{_PASSWORD}"
-    scripts = {one: _script(one) for one in _SCRIPTS}
     return Duty(
         # Of the images there are, it is one with curl; the server's has none.
         dump_image=site.image(CATALOGUE["nginx"].reference),
         drill_image=workload.containers[0].image,
-        scripts={
-            **scripts,
-            "groundwork_nodes.erl": render_script("groundwork_nodes.erl"),
-            "wish.sh": core_script("wish.sh"),
-        },
+        scripts=scripts("rabbitmq", "compare.erl", "drill.sh", "dump.sh", "groundwork_nodes.erl"),
         settings={"HOST": first, "PASSWORD": password},
         memory="512Mi",
         folder=DATA,
@@ -53,8 +47,4 @@ def restored(workload: Workload, restore: Restore, site: Site, store: Binding) -
     server, topology = (replace(one, mounts=(ETC, OWN, CLUSTER, DATA, RUN)) for one in workload.containers)
     topology = replace(topology, command=(*topology.command, f"{ETC}/wish.sh", RESTORED, restore.choice))
     helper = fetching(workload.name, restore, site, store, DATA, RESTORED)
-    return helper.beside(replace(workload, containers=(server, topology)), {f"{ETC}/wish.sh": core_script("wish.sh")})
-
-
-def _script(name: str) -> str:
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
+    return helper.beside(replace(workload, containers=(server, topology)), ETC, {})

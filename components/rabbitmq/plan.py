@@ -9,6 +9,7 @@ from components.core.catalogue import CATALOGUE
 from components.core.mounts import own_files
 from components.core.peers import PeersPlan
 from components.core.problems import ConfigError, Problem, listed
+from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 from components.rabbitmq import render
@@ -110,7 +111,7 @@ def _files(name: str, spec: RabbitmqSpec, site: Site, peers: tuple[str, ...]) ->
         "inter_node_tls.config": render.render_inter_node_tls(site.names.host(name)),
         "rabbitmq-env.conf": render.render_environment(site.names.peer_suffix(name)),
         "rabbitmq.conf": render.render_conf(name, spec, peers),
-        **{script: render.render_script(script) for script in render.SCRIPTS},
+        **scripts("rabbitmq", *render.SCRIPTS),
     }
     return tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items()))
 

@@ -6,7 +6,6 @@ Formation and Peer Discovery", "Quorum Queues" and "Memory and Disk Alarms".
 
 from collections.abc import Iterable, Sequence
 from json import dumps
-from pathlib import Path
 
 from components.core.mounts import OWN, ROOT
 from components.core.types import bytes_of
@@ -93,11 +92,6 @@ def render_inter_node_tls(host: str) -> str:
 def render_plugins() -> str:
     """enabled_plugins: an Erlang term."""
     return "[rabbitmq_management,rabbitmq_prometheus].\n"
-
-
-def render_script(name: str) -> str:
-    """One of the scripts and modules that start, connect and probe nodes."""
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
 
 
 _FILES = {"cacertfile": "ca.crt", "certfile": "tls.crt", "keyfile": "tls.key"}

@@ -3,13 +3,12 @@
 Redis documentation, "Redis persistence".
 """
 
-from pathlib import Path
-
 from components.core.backup import Restore
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty, core_script
+from components.core.carrying import Duty
 from components.core.fetching import fetching
 from components.core.mounts import ROOT
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.types import bytes_of
 from components.core.workload import SecretFile, Workload
@@ -28,7 +27,7 @@ def redis_duty(spec: RedisSpec, workload: Workload, host: str) -> Duty:
     return Duty(
         dump_image=image,
         drill_image=image,
-        scripts={**{one: _script(one) for one in ("dump.sh", "drill.sh")}, "wish.sh": core_script("wish.sh")},
+        scripts=scripts("redis", "dump.sh", "drill.sh"),
         settings={"HOST": host, "PASSWORD": password},
         memory=spec.resources.memory,
         folder=DATA,
@@ -42,10 +41,5 @@ def redis_duty(spec: RedisSpec, workload: Workload, host: str) -> Duty:
 
 def restored(workload: Workload, restore: Restore, site: Site, store: Binding) -> Workload:
     """The same server, which begins with a backup, and the helper that fetches it."""
-    scripts = {"restore.sh": _script("restore.sh"), "wish.sh": core_script("wish.sh")}
     helper = fetching(workload.name, restore, site, store, DATA, RESTORED)
-    return helper.beside(workload, {f"{ETC}/{one}": text for one, text in scripts.items()})
-
-
-def _script(name: str) -> str:
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
+    return helper.beside(workload, ETC, scripts("redis", "restore.sh"))

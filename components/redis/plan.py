@@ -8,6 +8,7 @@ from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files
 from components.core.peers import PeersPlan
 from components.core.problems import ConfigError, Problem
+from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
 from components.core.types import bytes_of
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
@@ -144,7 +145,7 @@ def _files(name: str, spec: RedisSpec, suffix: str, peers: tuple[str, ...]) -> t
     content = {
         "redis.conf": render.render_redis_conf(spec),
         "settings.sh": render.render_settings(name, spec, suffix, peers),
-        **{script: render.render_script(script) for script in render.SCRIPTS},
+        **scripts("redis", *render.SCRIPTS),
     }
     if spec.replicas > 1:
         content["sentinel.conf"] = render.render_sentinel_conf(name)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
-from pathlib import Path
 
 from components.core.mounts import OWN, ROOT
 from components.redis.memory import shares_of
@@ -145,11 +144,6 @@ def render_settings(name: str, spec: RedisSpec, suffix: str, peers: Sequence[str
             *([f"RESTORE='sh {ETC}/restore.sh {RESTORED} {spec.restore.choice} {DATA}'"] if spec.restore else []),
         ]
     )
-
-
-def render_script(name: str) -> str:
-    """One of the scripts that start and probe a server."""
-    return (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
 
 
 def render_acl(users: Iterable[User], passwords: Mapping[str, str], *, of_sentinel: bool) -> str:

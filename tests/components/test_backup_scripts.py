@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from components.core.carrying import core_script, render_schedule
+from components.core.carrying import render_schedule
+from components.core.scripting import scripts
 
 CURL = '''#!{python}
 """What of S3 the carrier needs: objects are files, and a page of a list has two keys."""
@@ -60,8 +61,8 @@ class Carrier:
             "RETENTION": 10 * 86400, "SCHEDULE": render_schedule("0 2 * * *"), "DRILL": render_schedule("0 4 * * 0"),
         }  # fmt: skip
         (root / "etc" / "backup-settings.sh").write_text("".join(f"{k}='{v}'\n" for k, v in settings.items()))
-        (root / "etc" / "backup.sh").write_text(core_script("backup.sh"))
-        functions = core_script("carrier.sh").partition("until list set/")[0]
+        (root / "etc" / "backup.sh").write_text(scripts("core", "backup.sh")["backup.sh"])
+        functions = scripts("core", "carrier.sh")["carrier.sh"].partition("until list set/")[0]
         own = functions.replace("/run/carrier", f"{root}/run").replace("/run/metrics", f"{root}/metrics")
         self._script, self._functions, self._root = root / "etc" / "carrier.sh", own, root
 

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from components.clickhouse import render
 from components.clickhouse.plan import ClickhousePlan
 from components.clickhouse.secrets import render_secrets
+from components.core.scripting import scripts
 from components.core.workload import Workload
 from policies.readers.clickhouse import check_clickhouse, check_clickhouse_client, check_clickhouse_users
 from tests.support.clickhouse import METRICS, files_of, plan_of
@@ -266,7 +267,7 @@ def test_every_file_that_something_names_is_where_it_looks() -> None:
 @pytest.mark.parametrize("script", [*render.SERVER_SCRIPTS, "keeper.sh"])
 def test_scripts_are_understood_by_any_shell(script: str, shell: str, tmp_path: Path) -> None:
     path = tmp_path / script
-    path.write_text(render.render_script(script))
+    path.write_text(scripts("clickhouse", script)[script])
     assert subprocess.run([shell, "-n", path], capture_output=True).returncode == 0
 
 

@@ -19,8 +19,9 @@ import pytest
 
 from components.core.backup import Restore
 from components.core.bindings import Binding, Endpoint
-from components.core.carrying import core_script, render_schedule, render_settings
+from components.core.carrying import render_schedule, render_settings
 from components.core.mounts import OWN
+from components.core.scripting import scripts
 from components.core.site import Site
 from components.nats import NatsSpec, render
 from components.nats.dumping import nats_duty, restored
@@ -69,7 +70,11 @@ class Part:
         bus.write("bus-backup", *issue("bus-backup", ("localhost",), bus.authority))
         schedules = {one: render_schedule("0 0 1 1 *") for one in ("SCHEDULE", "DRILL")}
         settings = {"SERVICE": "bus", "STAGING": DATA, **schedules, **duty.settings}
-        texts = {**duty.scripts, "backup.sh": core_script("backup.sh"), "backup-settings.sh": render_settings(settings)}
+        texts = {
+            **duty.scripts,
+            **scripts("core", "backup.sh", "wish.sh"),
+            "backup-settings.sh": render_settings(settings),
+        }
         scratch = str(free_port())
         for name, text in texts.items():
             here = text.replace(DATA, str(self.staging)).replace("/run/d", f"{root}/run/d").replace("4222", scratch)

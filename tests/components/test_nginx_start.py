@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from components.nginx.render import ETC, RUN, render_start
+from components.core.scripting import scripts
+from components.nginx.render import ETC, RUN
 from tests.components.nginx_conf import PlainNames, plan, spec_of, text_of
 
 ROUTES: tuple[dict[str, Any], ...] = (
@@ -52,7 +53,7 @@ class Pod:
             (folder / name).mkdir()
         (folder / "resolv.conf").write_text(resolv)
         (folder / "etc" / "nginx.conf").write_text(text_of(plan(spec_of(*ROUTES, **spec), names)))
-        script = render_start().replace("/etc/resolv.conf", str(folder / "resolv.conf"))
+        script = scripts("nginx", "start.sh")["start.sh"].replace("/etc/resolv.conf", str(folder / "resolv.conf"))
         script = script.replace(ETC, str(folder / "etc")).replace(RUN, str(self.run)).replace("sleep 5", "sleep 0.1")
         (folder / "etc" / "start.sh").write_text(script)
         (folder / "bin" / "nginx").write_text(NGINX)

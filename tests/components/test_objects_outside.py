@@ -15,8 +15,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from components.core.bindings import Binding
-from components.core.carrying import carrier_settings, core_script, render_settings
+from components.core.carrying import carrier_settings, render_settings
 from components.core.changes import refusals
+from components.core.scripting import scripts
 from components.core.types import bytes_of
 from components.objects import Objects, ObjectsSpec, outside
 from policies.kit.wire import SECRET, SIGNATURE
@@ -145,10 +146,14 @@ class Bucket:
         for name, content in {**self.keys, "ca.crt": ca, **changed}.items():
             (self.root / "store" / name).write_text(content)
         given = {**carrier_settings("queue", binding, "media"), "STORE": str(self.root / "store")}
-        script = core_script("carrier.sh").partition("until list set/")[0].replace("/run/carrier", str(run))
+        script = (
+            scripts("core", "carrier.sh")["carrier.sh"]
+            .partition("until list set/")[0]
+            .replace("/run/carrier", str(run))
+        )
         files = {
             "backup-settings.sh": render_settings({**given, "STAGING": str(self.root / "staging")}),
-            "backup.sh": core_script("backup.sh"),
+            **scripts("core", "backup.sh"),
             "carrier.sh": f"{script}{commands}\n",
         }
         for name, content in files.items():

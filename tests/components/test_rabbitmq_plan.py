@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.bindings import Reach
+from components.core.scripting import scripts
 from components.core.types import bytes_of
 from components.rabbitmq import render
 from components.rabbitmq.plan import RabbitmqPlan
@@ -141,7 +142,7 @@ def test_every_file_that_something_names_is_where_it_looks() -> None:
 def test_scripts_are_understood_by_any_shell(script: str, shell: str, tmp_path: Path) -> None:
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
-    (tmp_path / script).write_text(render.render_script(script))
+    (tmp_path / script).write_text(scripts("rabbitmq", script)[script])
     words = [shell, "sh"] if shell == "busybox" else [shell]
     assert subprocess.run([*words, "-n", tmp_path / script], capture_output=True).stderr == b""
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.bindings import Reach
+from components.core.scripting import scripts
 from components.core.types import bytes_of
 from components.redis import render
 from components.redis.plan import RedisPlan
@@ -129,7 +130,7 @@ def test_every_file_that_a_server_or_script_names_is_where_it_looks() -> None:
     named_to_exporter = {value for value in plan.workload.containers[-1].env.values() if value.startswith("/")}
     assert len(named_to_exporter) == 4
     assert named_to_exporter <= there
-    assert "/run/groundwork/access/$1.password" in render.render_script("lib.sh")
+    assert "/run/groundwork/access/$1.password" in scripts("redis", "lib.sh")["lib.sh"]
     assert "/run/groundwork/access/gw_sentinel.password" in there
 
 
@@ -243,7 +244,7 @@ def test_passwords_never_reach_arguments_or_environment() -> None:
         assert "REDISCLI_AUTH" not in container.env
         assert not re.search(r"--pass|--askpass|-a ", words)
     for script in render.SCRIPTS:
-        assert not re.search(r"REDISCLI_AUTH|redis-cli[^|]* (-a|--pass) ", render.render_script(script))
+        assert not re.search(r"REDISCLI_AUTH|redis-cli[^|]* (-a|--pass) ", scripts("redis", script)[script])
 
 
 def test_probes_differ() -> None:
@@ -257,5 +258,5 @@ def test_scripts_parse_in_a_plain_shell(script: str, shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     command = [shell, "sh"] if shell == "busybox" else [shell]
-    done = subprocess.run([*command, "-n"], input=render.render_script(script), text=True, capture_output=True)
+    done = subprocess.run([*command, "-n"], input=scripts("redis", script)[script], text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")

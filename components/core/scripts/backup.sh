@@ -3,6 +3,7 @@
 umask 077
 me=${0##*/} me=${me%.sh}
 state=$STAGING/state
+taken=$STAGING/taken
 copy=$STAGING/drill
 # The first process of a container ignores signals that it has no trap for, and a shell looks at them between commands.
 # By which of them it is told to end, its image says.
@@ -50,6 +51,32 @@ attempt() {
   log "the $what failed; it is tried again"
   pause 30
   return 1
+}
+
+# begin: an empty folder, $taken, for what is taken.
+begin() { rm -rf "$taken" && mkdir -p "$taken" "$STAGING/out"; }
+
+# deliver [MORE]: what was taken is whole. Its name says when that was.
+deliver() { mv "$taken" "$STAGING/out/$(date -u +%Y%m%dT%H%M%SZ)${1:+.$1}"; }
+
+# dumps REACHED TAKE: has backups taken, at once and on schedule, whenever the server is reached.
+dumps() {
+  until mkdir -p "$state" 2>/dev/null; do pause 1; done
+  while :; do
+    touch "$run/beat"
+    if "$1"; then
+      touch "$run/ready"
+      note_due dump "$SCHEDULE"
+      attempt dump "$2"
+    fi
+    pause 10
+  done
+}
+
+# newest: the newest backup in $copy, as it was when it was taken.
+newest() {
+  rm -rf "$copy" && sh "${0%/*}/wish.sh" "$STAGING" latest && mv "$STAGING/got/set" "$copy" || return
+  (cd "$copy" && sha256sum -c sums >/dev/null)
 }
 
 # drills COMMAND...: has the newest backup restored, from the first one on, and says when that has succeeded.

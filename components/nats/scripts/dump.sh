@@ -18,17 +18,17 @@ look() { { ask "STREAM.INFO.$1" && ask "CONSUMER.LIST.$1"; } | jq -cesf "${0%/*}
 
 # take: a stream goes on while its snapshot is taken, so that what is in it lies between what was there before and after.
 take() {
-  rm -rf "$STAGING/taken" && mkdir -p "$STAGING/taken/streams" "$STAGING/out" || return
+  begin && mkdir "$taken/streams" || return
   ask STREAM.NAMES | jq -r '.streams[]?' >"$run/streams"
   [ -s "$run/streams" ] || { log 'there is no stream yet'; return 1; }
   while IFS= read -r stream; do
-    folder=$STAGING/taken/streams/$stream
+    folder=$taken/streams/$stream
     mkdir "$folder" && look "$stream" >"$folder/before.json" &&
       client --timeout=60s stream backup --no-progress "$stream" "$folder" >/dev/null &&
       look "$stream" >"$folder/after.json" || { log "$stream: $(tail -n 1 "$run/said")"; return 1; }
   done <"$run/streams"
-  (cd "$STAGING/taken" && find streams -type f -exec sha256sum {} + >sums) || return
-  mv "$STAGING/taken" "$STAGING/out/$(date -u +%Y%m%dT%H%M%SZ)"
+  (cd "$taken" && find streams -type f -exec sha256sum {} + >sums) || return
+  deliver
 }
 
 # give FOLDER: a stream to the scratch server, which is one, and keeps what elsewhere is too old to be kept.

@@ -23,13 +23,13 @@ listen() {
 
 # take SYSTEM: a backup's name is when it was whole, whose it is, and where in the log it begins.
 take() {
-  rm -rf "$STAGING/taken" && mkdir -p "$STAGING/taken" "$STAGING/out" || return
-  pg_basebackup -w --pgdata="$STAGING/taken/data" --format=plain --wal-method=stream --checkpoint=fast \
+  begin || return
+  pg_basebackup -w --pgdata="$taken/data" --format=plain --wal-method=stream --checkpoint=fast \
     --manifest-checksums=SHA256 || return
-  start=$(sed -n 's/^START WAL LOCATION: .* (file \([0-9A-F]*\))$/\1/p' "$STAGING/taken/data/backup_label")
+  start=$(sed -n 's/^START WAL LOCATION: .* (file \([0-9A-F]*\))$/\1/p' "$taken/data/backup_label")
   [ -n "$start" ] || return
-  echo "$1" >"$STAGING/taken/system"
-  mv "$STAGING/taken" "$STAGING/out/$(date -u +%Y%m%dT%H%M%SZ).$1.$start"
+  echo "$1" >"$taken/system"
+  deliver "$1.$start"
 }
 
 until mkdir -p "$state" 2>/dev/null; do pause 1; done

@@ -12,20 +12,13 @@ ask() {
     --cacert /run/groundwork/tls/ca.crt "$@" "https://$HOST:15671/api/$path"
 }
 
+reached() { ask whoami --output /dev/null 2>/dev/null; }
+
 take() {
-  rm -rf "$STAGING/taken" && mkdir -p "$STAGING/taken" "$STAGING/out" || return
-  ask definitions --output "$STAGING/taken/definitions.json" || return
-  (cd "$STAGING/taken" && grep -q '"queues":' definitions.json && sha256sum definitions.json >sums) || return
-  mv "$STAGING/taken" "$STAGING/out/$(date -u +%Y%m%dT%H%M%SZ)"
+  begin || return
+  ask definitions --output "$taken/definitions.json" || return
+  (cd "$taken" && grep -q '"queues":' definitions.json && sha256sum definitions.json >sums) || return
+  deliver
 }
 
-until mkdir -p "$state" 2>/dev/null; do pause 1; done
-while :; do
-  touch "$run/beat"
-  if ask whoami --output /dev/null 2>/dev/null; then
-    touch "$run/ready"
-    note_due dump "$SCHEDULE"
-    attempt dump take
-  fi
-  pause 10
-done
+dumps reached take
