@@ -1,5 +1,6 @@
 """Options of the test run, how it is spread over workers, and the time that each part of it took."""
 
+import signal
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,6 +19,13 @@ settings.load_profile("repeatable")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files anew instead of comparing")
+
+
+def pytest_configure() -> None:
+    """A run in the background ignores these signals, and no shell that it starts could trap them."""
+    for told in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(told) is signal.SIG_IGN:
+            signal.signal(told, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
