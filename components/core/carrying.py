@@ -42,6 +42,7 @@ class Duty:
     name. `settings`: what these scripts know, as shell assignments. `memory`: of the server of a drill. `folder`: where
     both images have one that is their user's, which an engine makes volumes after; `room`: for a backup and for the
     server of a drill. `secrets`: files of the dump, besides the certificate. `drill_mounts`: what the drill has too.
+    `beside`: the service's workload.
     """
 
     dump_image: str
@@ -54,6 +55,7 @@ class Duty:
     reach: Reach
     version: str
     uid: int
+    beside: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[SecretFile, ...] = ()
     drill_mounts: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ def backup_workload(name: str, spec: Any, site: Site, duty: Duty, store: Binding
         owner=spec.owner,
         data_class=spec.data_class.value,
         uid=duty.uid,
+        beside=duty.beside,
         stateful=True,
         files=tuple(File(f"{ETC}/{file}", text) for file, text in sorted(files.items())),
         secrets=(*edge_files(part, {backup.to: store}), *own_files(), *duty.secrets, SecretFile(f"{SEALING}/key", KEY)),

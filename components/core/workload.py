@@ -125,6 +125,9 @@ class Workload:
     data_class: str
     uid: int
     """User and group id every process runs as; never 0."""
+    beside: str = ""
+    """Workload that it works for, and whose account it runs as; neither is given a token. It is one, and may be away
+    for a while: no disruption budget guards it."""
     part: str = ""
     """What it is of a service that has several workloads: its name is that of the service, `-` and this. Empty: all."""
     replicas: int = 1

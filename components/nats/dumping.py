@@ -46,6 +46,7 @@ def nats_duty(spec: NatsSpec, workload: Workload, host: str, site: Site) -> Duty
         reach=Reach(workload.name, (PORT,)),
         version=workload.version,
         uid=workload.uid,
+        beside=workload.name,
         environment=render.client_environment(host),
         drill_mounts=(OWN,),
     )

@@ -33,6 +33,7 @@ def postgres_duty(plan: PostgresPlan) -> Duty:
         reach=Reach(plan.name, (PORT,)),
         version=plan.version,
         uid=999,
+        beside=plan.name,
         environment={
             "PGHOST": plan.host,
             "PGPORT": str(PORT),

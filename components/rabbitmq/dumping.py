@@ -38,6 +38,7 @@ def rabbitmq_duty(workload: Workload, first: str, site: Site) -> Duty:
         reach=Reach(workload.name, (MANAGEMENT_PORT,)),
         version=workload.version,
         uid=workload.uid,
+        beside=workload.name,
         secrets=(SecretFile(password, _PASSWORD),),
     )
 

@@ -35,6 +35,7 @@ def redis_duty(spec: RedisSpec, workload: Workload, host: str) -> Duty:
         reach=Reach(workload.name, (PORT,)),
         version=workload.version,
         uid=workload.uid,
+        beside=workload.name,
         secrets=(SecretFile(password, _PASSWORD),),
     )
 

@@ -85,3 +85,13 @@ def test_no_key_of_anybody_s_own_stack_is_committed(name: str) -> None:
     command = ["git", "show", f":Pulumi.{name}.yaml"]
     text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert not [word for word in ("encryptionsalt", "encryptedkey", "secretsprovider") if word in text]
+
+
+@pytest.mark.parametrize("name", [name for name in committed() if load(name).target == "kubernetes"])
+def test_every_pod_runs_as_an_account_that_is_made(name: str) -> None:
+    _, recorded = record(load(name))
+    manifests = [one.manifest for one in recorded if one.manifest]
+    accounts = {one["metadata"]["name"] for one in manifests if one["kind"] == "ServiceAccount"}
+    pods = [one["spec"]["template"]["spec"] for one in manifests if "template" in one.get("spec", {})]
+    used = {pod["serviceAccountName"] for pod in pods if "serviceAccountName" in pod}
+    assert used == accounts

@@ -22,13 +22,14 @@ def render_workload(
     labels = workload_labels(environment, workload)
     meta = metadata(workload.name, namespace, labels)
     manifests: dict[str, Manifest] = {
-        "account": {**_head("v1", "ServiceAccount", meta), "automountServiceAccountToken": False},
         "network": {**_head("networking.k8s.io/v1", "NetworkPolicy", meta), "spec": policy_of(workload)},
-        "disruption": {
+    }
+    if not workload.beside:
+        manifests["account"] = {**_head("v1", "ServiceAccount", meta), "automountServiceAccountToken": False}
+        manifests["disruption"] = {
             **_head("policy/v1", "PodDisruptionBudget", meta),
             "spec": {"maxUnavailable": 1, "selector": instance_selector(workload.service, workload.part)},
-        },
-    }
+        }
     if workload.files:
         manifests["config"] = {**_head("v1", "ConfigMap", meta), "data": _config_data(workload)}
     if workload.slots:

@@ -24,7 +24,7 @@ def pod_template(
     return {
         "metadata": {"labels": dict(labels), "annotations": dict(annotations)},
         "spec": {
-            "serviceAccountName": workload.name,
+            "serviceAccountName": workload.beside or workload.name,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": workload.grace_seconds,
