@@ -51,7 +51,9 @@ def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
 def shared(checkout: Checkout, team: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """Another checkout of the same cluster that keeps its state in the bucket."""
     folder: Path = tmp_path_factory.mktemp("team")
-    return Checkout.copy(folder / "groundwork", checkout.state_home, **team)
+    shared = Checkout.copy(folder / "groundwork", checkout.state_home, **team)
+    shared.keep("dev", "cache", "demo", "gateway")
+    return shared
 
 
 def test_the_whole_cycle_on_a_bucket_with_a_key_service(shared: Checkout) -> None:

@@ -13,7 +13,8 @@ ZONE = "topology.kubernetes.io/zone"
 
 @pytest.fixture(scope="module", autouse=True)
 def scaled(checkout: Checkout) -> Iterator[None]:
-    """prod with a demo that scales between three and nine instances."""
+    """prod with a demo that scales between three and nine instances, and what is in front of it."""
+    checkout.keep("prod", "cache", "demo", "gateway")
     checkout.edit("Pulumi.prod.yaml", "      kind: app\n", "      kind: app\n      replicas: {min: 3, max: 9}\n")
     up = checkout.groundwork("up", "prod")
     assert up.returncode == 0, up.stdout + up.stderr

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 ROOT = Path(__file__).parents[2]
 UP_SECONDS = 600
 
@@ -108,8 +110,22 @@ class Checkout:
         assert text.count(old) >= 1, f"{file} does not contain {old!r}"
         path.write_text(text.replace(old, new, 1))
 
+    def keep(self, stack: str, *services: str) -> None:
+        """Leave only these services in an environment, with the edges among them and no backups."""
+        file = f"Pulumi.{stack}.yaml"
+        path = self.root / file
+        self._originals.setdefault(file, path.read_text())
+        settings = YAML(typ="safe").load(path)
+        given = settings["config"]["groundwork:services"]
+        settings["config"]["groundwork:services"] = {name: given[name] for name in services}
+        for service in (given[name] for name in services):
+            service.pop("backup", None)
+            if "uses" in service:
+                service["uses"] = [used for used in service["uses"] if used in services]
+        YAML().dump(settings, path)
+
     def restore(self, file: str) -> None:
-        """Take an edit back."""
+        """Take every edit of a file back."""
         (self.root / file).write_text(self._originals.pop(file))
 
     def _run(self, command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
