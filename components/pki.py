@@ -5,7 +5,7 @@ Keys are made by the `tls` provider and kept encrypted in state. Certificates ne
 backups are encrypted with. It deliberately runs no server and issues nothing to anybody outside the graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -22,6 +22,8 @@ from components.core.types import DataClass, hours_of
 
 _ROOT_HOURS = 10 * 8760
 _INTERMEDIATE_HOURS = 3 * 8760
+_LONGEST_NAME = 64
+"""Characters that a common name has room for: RFC 5280, appendix A.1."""
 
 
 class Pki(pulumi.ComponentResource):
@@ -75,7 +77,8 @@ class Pki(pulumi.ComponentResource):
 
     def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
         """A certificate for a listener; it may also prove the service to its own peers."""
-        return self._issue(f"{service}-server", hosts[0], hosts, ("server_auth", "client_auth"), parent)
+        common_name = next(host for host in hosts if len(host) <= _LONGEST_NAME)
+        return self._issue(f"{service}-server", common_name, hosts, ("server_auth", "client_auth"), parent)
 
     def client(self, consumer: str) -> Certificate:
         """The certificate of a client, the same on all its edges. Common name: the consumer, which is its role or user
@@ -114,7 +117,7 @@ class Pki(pulumi.ComponentResource):
         certificate = tls.SelfSignedCert(
             f"{named}-certificate",
             private_key_pem=key.private_key_pem,
-            subject=_subject(f"Groundwork {environment} root", number),
+            subject=tls.SelfSignedCertSubjectArgs(**_subject(f"Groundwork {environment} root", number)),
             is_ca_certificate=True,
             set_subject_key_id=True,
             validity_period_hours=_ROOT_HOURS,
@@ -132,24 +135,18 @@ class Pki(pulumi.ComponentResource):
         self,
         name: str,
         key: tls.PrivateKey,
-        subject: Any,
+        subject: Mapping[str, str],
         hosts: Sequence[str],
         uses: Sequence[str],
         parent: pulumi.Resource,
         authority: tuple[pulumi.Output[str], pulumi.Output[str]],
     ) -> tls.LocallySignedCert:
-        options = pulumi.ResourceOptions(parent=parent)
-        request = tls.CertRequest(
-            f"{name}-request",
-            private_key_pem=key.private_key_pem,
-            subject=subject,
-            dns_names=list(dict.fromkeys(hosts)) or None,
-            opts=options,
-        )
+        # It says what the certificate will say, and nothing of the key but its public half.
+        request = pulumi.Output.unsecret(key.private_key_pem.apply(lambda pem: _request(pem, subject, hosts)))
         is_authority = "cert_signing" in uses
         return tls.LocallySignedCert(
             f"{name}-certificate",
-            cert_request_pem=request.cert_request_pem,
+            cert_request_pem=request,
             ca_cert_pem=authority[0],
             ca_private_key_pem=authority[1],
             allowed_uses=list(uses),
@@ -157,11 +154,36 @@ class Pki(pulumi.ComponentResource):
             set_subject_key_id=True,
             validity_period_hours=_INTERMEDIATE_HOURS if is_authority else hours_of(self._policy.validity),
             early_renewal_hours=_INTERMEDIATE_HOURS // 6 if is_authority else hours_of(self._policy.renew_before),
-            opts=options,
+            opts=pulumi.ResourceOptions(parent=parent),
         )
 
 
-def _subject(common_name: str, number: int = 1) -> Any:
+def _request(key: str, subject: Mapping[str, str], hosts: Sequence[str]) -> str:
+    """PEM of a certificate signing request, the same for the same arguments: another one would replace the certificate.
+
+    As a resource it would be a third of all that certificates take of the state. RFC 2986; RFC 6979 for its signature.
+    """
+    from cryptography import x509  # takes a while, and a first preview needs none
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    oids = {
+        "organization": x509.NameOID.ORGANIZATION_NAME,
+        "common_name": x509.NameOID.COMMON_NAME,
+        "serial_number": x509.NameOID.SERIAL_NUMBER,
+    }
+    names = [x509.NameAttribute(oids[field], value) for field, value in subject.items()]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
+    if hosts:
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(host) for host in dict.fromkeys(hosts)])
+        builder = builder.add_extension(alternatives, critical=False)
+    private = serialization.load_pem_private_key(key.encode(), None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    signed = builder.sign(private, hashes.SHA256(), ecdsa_deterministic=True)
+    return signed.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _subject(common_name: str, number: int = 1) -> dict[str, str]:
     """Authorities of different roots have different names, so that nobody takes one for the other."""
-    subject = {"common_name": common_name, "organization": ORGANIZATION}
+    subject = {"organization": ORGANIZATION, "common_name": common_name}
     return subject if number == 1 else {**subject, "serial_number": str(number)}

@@ -50,7 +50,8 @@ class Issuer(Protocol):
     """Whoever issues certificates for an environment."""
 
     def server(self, service: str, hosts: tuple[str, ...], parent: pulumi.Resource) -> Certificate:
-        """A certificate a service presents. `hosts`: every name it is dialled by, the first is the common name."""
+        """A certificate a service presents. `hosts`: every name it is dialled by; the first that fits is the common
+        name."""
         ...
 
     def client(self, consumer: str) -> Certificate:

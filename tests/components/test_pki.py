@@ -10,17 +10,25 @@ from typing import Any
 import pulumi
 import pulumi_tls
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from components.core.certificates import CertificatePolicy
 from components.core.site import Placement, Site
 from components.pki import Pki
 from components.targets.kubernetes.target import KubernetesNames
-from tests.support.recording import Recorded, run
+from tests.support.recording import Recorded, key_of, run
 
 PLACEMENT = Placement(region="eu-central-1")
 
 
-def declare(check: Callable[[Pki], None] = lambda _: None, generation: int = 1, **policy: Any) -> dict[str, Recorded]:
+def declare(
+    check: Callable[[Pki], None] = lambda _: None,
+    generation: int = 1,
+    hosts: tuple[str, ...] = ("cache",),
+    **policy: Any,
+) -> dict[str, Recorded]:
     """Everything that an authority declares, with one server certificate, by its name."""
 
     def program() -> None:
@@ -28,7 +36,7 @@ def declare(check: Callable[[Pki], None] = lambda _: None, generation: int = 1, 
         names = KubernetesNames("groundwork-test")
         site = Site("test", PLACEMENT, names, {}, "", generation, decided.roots, decided.issuing)
         pki = Pki("pki", site, decided, "team-platform")
-        pki.server("cache", ("cache",), pki)
+        pki.server("cache", hosts, pki)
         check(pki)
 
     return {resource.name: resource for resource in run(program)}
@@ -36,6 +44,13 @@ def declare(check: Callable[[Pki], None] = lambda _: None, generation: int = 1, 
 
 def inputs(found: dict[str, Recorded], name: str) -> dict[str, Any]:
     return {key: value for key, value in found[name].inputs.items() if key.endswith("Pem") or key == "subject"}
+
+
+def request(found: dict[str, Recorded], name: str) -> x509.CertificateSigningRequest:
+    """What certificate `name` was asked for with."""
+    given = inputs(found, name)["certRequestPem"]
+    assert isinstance(given, str), "a secret would be one in every preview"
+    return x509.load_pem_x509_csr(given.encode())
 
 
 @pytest.mark.parametrize(
@@ -60,7 +75,7 @@ def test_one_root_issues(issuer: int, name: str) -> None:
     found = declare(roots=[1, 2], issuer=issuer)
     signed = inputs(found, "pki-intermediate-certificate")
     assert signed["caCertPem"] == f"(certPem {name}-certificate)"
-    assert f"(privateKeyPem {name}-key)" in str(signed["caPrivateKeyPem"])
+    assert signed["caPrivateKeyPem"]["value"] == key_of(f"{name}-key")
     assert inputs(found, "cache-server-certificate")["caCertPem"] == "(certPem pki-intermediate-certificate)"
 
 
@@ -68,9 +83,35 @@ def test_authorities_of_two_roots_have_two_names() -> None:
     both = declare(roots=[1, 2])
     roots = [inputs(both, f"pki-{name}-certificate")["subject"] for name in ("root", "root-2")]
     assert roots[0] != roots[1]
-    former, latter = (inputs(declare(roots=[1, 2], issuer=n), "pki-intermediate-request")["subject"] for n in (1, 2))
+    issuers = [declare(roots=[1, 2], issuer=number) for number in (1, 2)]
+    former, latter = (request(found, "pki-intermediate-certificate").subject for found in issuers)
     assert former != latter
-    assert former["commonName"] == latter["commonName"], "a name has room for no more"
+    names = [subject.get_attributes_for_oid(NameOID.COMMON_NAME) for subject in (former, latter)]
+    assert names[0] == names[1], "a name has room for no more"
+
+
+def test_a_certificate_is_asked_for_its_own_key_and_names() -> None:
+    found = request(declare(), "cache-server-certificate")
+    assert found.is_signature_valid
+    assert found.public_key() == load_pem_private_key(key_of("cache-server-key").encode(), None).public_key()
+    assert found.subject.rfc4514_string() == "CN=cache,O=Groundwork"
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["cache"]
+
+
+def test_only_what_differs_is_asked_for_anew() -> None:
+    """Another request replaces the certificate, and whoever has it starts again."""
+    first, same, other = (
+        inputs(found, "cache-server-certificate")["certRequestPem"]
+        for found in (declare(), declare(roots=[2]), declare(hosts=("cache", "store")))
+    )
+    assert first == same
+    assert first != other
+
+
+def test_the_common_name_is_the_first_that_there_is_room_for() -> None:
+    hosts = ("a" * 60 + ".svc.b", "cache", "localhost")
+    assert request(declare(hosts=hosts), "cache-server-certificate").subject.rfc4514_string() == "CN=cache,O=Groundwork"
 
 
 def test_what_a_generation_makes_anew_is_all_but_the_roots(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import pulumi
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
 
 from components.core.site import Placement
@@ -38,6 +42,14 @@ class Recorded:
         return {"apiVersion": version, "kind": self.inputs.get("kind", kind), **self.inputs}
 
 
+@cache
+def key_of(name: str) -> str:
+    """The private key that resource `name` makes, as PEM: requests can be signed with it, and anybody can guess it."""
+    number = int.from_bytes(sha256(name.encode()).digest()) >> 8
+    key = ec.derive_private_key(number, ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
 class Providers(Mocks):
     """Answers like the providers would, with material that is recognisably not real."""
 
@@ -50,8 +62,9 @@ class Providers(Mocks):
         if args.typ.startswith("random:"):
             outputs |= {"result": f"(password {args.name})", "bcryptHash": "(hash)"}
         if args.typ.startswith("tls:"):
-            for field in ("privateKeyPem", "privateKeyPemPkcs8", "publicKeyPem", "certPem", "certRequestPem"):
+            for field in ("privateKeyPemPkcs8", "publicKeyPem", "certPem"):
                 outputs[field] = f"({field} {args.name})"
+            outputs["privateKeyPem"] = key_of(args.name)
         return f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
