@@ -13,6 +13,7 @@ import signal
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.live.groups import first_processes, members
 from tests.live.network_policies import allowances
 from tests.support.checkout import Checkout
 from toolchain.processes import running
+from toolchain.waiting import wait_until
 
 _INSTANCE = "app.kubernetes.io/instance"
 _POOLER = "cnpg.io/poolerName"
@@ -171,9 +173,21 @@ class NodeDeployment:
         return bool(found["status"].get("readyReplicas") == found["spec"]["replicas"])
 
     def restart(self, service: str) -> None:
-        """Restart the instances of a stateful service one by one, as a changed password does; returns at its end."""
-        self._kubectl("rollout", "restart", f"statefulset/{service}")
-        self._kubectl("rollout", "status", f"statefulset/{service}", f"--timeout={_RESTART_SECONDS}s")
+        """Restart the instances of a stateful service one by one, as a changed password does; returns at its end.
+
+        `kubectl rollout restart` would leave a note in the set: whoever makes that anew restarts them once more.
+        """
+        for pod in sorted((name for name in self._pods() if name.rpartition("-")[0] == service), reverse=True):
+            before = self._pods()[pod]["metadata"]["uid"]
+            self._kubectl("delete", "pod", pod)
+            wait_until(pod, _RESTART_SECONDS, partial(self._is_another, pod, before), lambda: "see its events")
+
+    def _is_another(self, pod: str, uid: str) -> bool:
+        """Whether another pod has taken the place of the one with this uid, and serves."""
+        found = self._pods().get(pod)
+        if not found or found["metadata"]["uid"] == uid:
+            return False
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions", []))
 
     def primary(self, service: str) -> str:
         """The instance of a replicated PostgreSQL that takes writes."""

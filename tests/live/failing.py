@@ -16,7 +16,7 @@ from toolchain.waiting import wait_until
 APP = ("api-0", "app")
 """Instance and container of the app in whose place writers and questions stand."""
 REDIS_SECONDS = 15
-POSTGRES_SECONDS = 20
+POSTGRES_SECONDS = 30
 """About twice what it takes on two cores that have everything else to do too; the table says what it took."""
 PATIENCE_SECONDS = 60
 MANY = 1000
