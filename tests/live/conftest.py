@@ -123,11 +123,12 @@ def _is_looked_at(item: pytest.Item, stage: str) -> bool:
     return item.get_closest_marker("stages") is not None or stage_of(parameters.get("service", "")) == stage
 
 
-def _turn(item: pytest.Item) -> tuple[bool, bool]:
-    """Two environments at once would compete for the processors."""
+def _turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """Tests that bring up environments of their own come first: two at once would compete for the processors, and an
+    engine that is killed would take the others' containers with it."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     target, stage = parameters.get("live", (DOCKER, MAIN))
-    return target == NODE, stage == BROKERS
+    return "live" in parameters, target == NODE, stage == BROKERS
 
 
 @pytest.hookimpl(trylast=True)
