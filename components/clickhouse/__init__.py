@@ -6,15 +6,18 @@ plaintext port, no user that is made by SQL, and no Keeper of one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pulumi
 
+from components.clickhouse.dumping import clickhouse_duty, restored
 from components.clickhouse.plan import KEEPER, plan_clickhouse, shard_names
 from components.clickhouse.render import HTTPS_PORT, NATIVE_PORT
 from components.clickhouse.secrets import PEERS, render_secrets
 from components.clickhouse.spec import ClickhouseSpec
 from components.clickhouse.tables import CLUSTER
+from components.core.backups import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
@@ -63,8 +66,10 @@ class Clickhouse(Component):
             certificate = context.issuer.server(plan.keeper.name, plan.keeper_hosts, self)
             context.target.realise(self, plan.keeper, certificate.files())
         secrets = self._secrets()
+        restoring = partial(restored, shards=spec.shards)
         for server in plan.servers:
-            context.target.realise(self, server, secrets)
+            realise(self, server, secrets, restoring)
+        self.parts = backups_of(self, clickhouse_duty(name, spec, plan, context.site), {})
         self.finish(host=plan.host)
 
     @classmethod

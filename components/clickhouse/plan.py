@@ -9,6 +9,7 @@ from components.clickhouse.render import DATA, ETC, RUN
 from components.clickhouse.secrets import SECRETS
 from components.clickhouse.spec import ClickhouseSpec
 from components.clickhouse.users import render_schema, render_users
+from components.core.backup import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files
@@ -64,11 +65,12 @@ def plan_clickhouse(name: str, spec: ClickhouseSpec, site: Site) -> ClickhousePl
     keeper = f"{name}-{KEEPER}"
     keepers = peer_hosts(site.names, keeper, KEEPERS) if spec.replicated else ()
     host = site.names.host(workloads[0])
+    maker = part_of(name) if makes_backups(spec) else ""
     content = {
         render.CLIENT_FILE: render.render_client(),
         render.SERVER_FILE: render.render_server(spec, shards, keepers),
         "schema.sql": render_schema(spec, consumers),
-        render.USERS_FILE: render_users(spec, consumers, host),
+        render.USERS_FILE: render_users(spec, consumers, host, maker),
         **scripts("clickhouse", *render.SERVER_SCRIPTS),
     }
     nodes = tuple(chain(*shards))
@@ -106,7 +108,10 @@ def _server(name: str, workload: str, spec: ClickhouseSpec, site: Site, content:
         secrets=(*own_files(), SecretFile(SECRETS, "secrets.xml")),
         volumes=(Volume("data", DATA, spec.storage),),
         scratch=(Scratch("run", RUN, "1Mi"),),
-        callers=tuple(Reach(consumer, _CLIENT_PORTS) for consumer in consumers),
+        callers=(
+            *(Reach(consumer, _CLIENT_PORTS) for consumer in consumers),
+            *([Reach(part_of(name), (render.NATIVE_PORT,))] if makes_backups(spec) else []),
+        ),
         reaches=(Reach(name, (render.KEEPER_PORT,)),) if replicated else (),
         peers=_SERVER_PORTS if replicated else (),
         publish=spec.publish or 0,

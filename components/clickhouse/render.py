@@ -1,4 +1,4 @@
-"""Configuration of the servers, of Keeper and of the client that makes the tables, as YAML in the form of JSON. Pure.
+"""Configuration of the servers, of Keeper and of their own clients, as YAML in the form of JSON. Pure.
 
 ClickHouse documentation, "Server Settings", "Composable Protocols", "Configuring SSL-TLS", "ClickHouse Keeper",
 "Prometheus Protocols" and "Configuration Files". Of the vendor's own configuration nothing is left in force.
@@ -11,7 +11,7 @@ from typing import Any
 from components.clickhouse.secrets import PEERS, SECRETS, included
 from components.clickhouse.spec import ClickhouseSpec
 from components.clickhouse.tables import CLUSTER
-from components.clickhouse.users import SCHEMA_USER
+from components.clickhouse.users import BACKUP_USER, SCHEMA_USER
 from components.core.mounts import OWN
 from components.core.types import bytes_of
 
@@ -80,7 +80,16 @@ def render_keeper(keepers: Sequence[str]) -> str:
 
 def render_client() -> str:
     """That of the client with which tables are made."""
-    to = {"host": "localhost", "port": NATIVE_PORT, "secure": "true", "user": SCHEMA_USER}
+    return _client(SCHEMA_USER, host="localhost")
+
+
+def render_backup_client() -> str:
+    """That of the client with which backups are taken; it is told the host."""
+    return _client(BACKUP_USER)
+
+
+def _client(user: str, **more: str) -> str:
+    to = {**more, "port": NATIVE_PORT, "secure": "true", "user": user}
     return _text({**to, "openSSL": {"client": _tls()}})
 
 

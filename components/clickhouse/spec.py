@@ -1,10 +1,13 @@
 """What a person decides about a ClickHouse. Knows no configuration file."""
 
+from typing import ClassVar
+
 from pydantic import Field, model_validator
 
 from components.clickhouse.tables import Identifier, Table
+from components.core.backup import Backed
 from components.core.problems import WrongFields, closest, listed, shown
-from components.core.spec import Resources, ServiceSpec, Spec
+from components.core.spec import Resources, Spec
 from components.core.types import Cpu, DnsLabel, Duration, Memory, Storage, bytes_of
 
 DEFAULT = "default"
@@ -14,7 +17,7 @@ SHARED = "groundwork"
 
 _MINIMUM_MEMORY = "1Gi"
 _MINIMUM_KEEPER_MEMORY = "512Mi"
-_RESERVED = ("default", "information_schema", "system")
+_RESERVED = ("default", "gw_restore", "information_schema", "system")
 
 
 class AsyncInsert(Spec):
@@ -96,9 +99,11 @@ class Keeper(Spec):
     """What one instance may use."""
 
 
-class ClickhouseSpec(ServiceSpec):
+class ClickhouseSpec(Backed):
     """A store for telemetry with its tables, single, or in shards of several replicas each."""
 
+    many_begin: ClassVar[bool] = True
+    """One could not become several later; each shard gives its rows to its replicas."""
     storage: Storage
     """Disk of one instance."""
     replicas: int = Field(default=1, ge=1, le=3)

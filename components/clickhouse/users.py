@@ -9,7 +9,7 @@ from json import dumps
 from typing import Any
 
 from components.clickhouse.secrets import SECRETS, included, password_of
-from components.clickhouse.spec import DEFAULT, AsyncInsert, ClickhouseSpec, Profile, Quota, User
+from components.clickhouse.spec import AsyncInsert, ClickhouseSpec, Profile, Quota, User
 from components.clickhouse.tables import names_of, quoted, statements
 from components.core.types import bytes_of, seconds_of
 
@@ -17,38 +17,57 @@ SCHEMA_USER = "gw_schema"
 """User that makes the tables, from the server's own instance only; the server's certificate is its credential. No
 service has this name: theirs have no underscore."""
 
-_SCHEMA_PROFILE = "gw_schema"
+BACKUP_USER = "gw_backup"
+"""User that takes backups: it reads every database, and the certificate of its part is its credential."""
+
+_SCHEMA_PROFILE, _BACKUP_PROFILE = "gw_schema", "gw_backup"
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
-def render_users(spec: ClickhouseSpec, consumers: Sequence[str], host: str) -> str:
-    """The users, as JSON, which is YAML too. `host`: common name of the server's certificate."""
+def render_users(spec: ClickhouseSpec, consumers: Sequence[str], host: str, maker: str = "") -> str:
+    """The users, as JSON, which is YAML too. Those of its own have no quota, which a person may have set for others.
+
+    `host`: common name of the server's certificate; `maker`: of that of the part that makes backups, if there is one.
+    """
     schema: dict[str, Any] = {
         "ssl_certificates": {"common_name": host},
         "networks": {"ip": list(_LOOPBACK)},
         "profile": _SCHEMA_PROFILE,
-        "quota": DEFAULT,
         "grants": {"query": ["GRANT ALL ON *.*"]},
+    }
+    backup: dict[str, Any] = {
+        "ssl_certificates": {"common_name": maker},
+        "profile": _BACKUP_PROFILE,
+        "grants": {"query": [f"GRANT SELECT, SHOW ON {quoted(one)}.*" for one in databases(spec, consumers)]},
     }
     content = {
         "include_from": SECRETS,
         "profiles": {
             **{name: _profile(p) for name, p in spec.all_profiles.items()},
             _SCHEMA_PROFILE: _schema_profile(),
+            **({_BACKUP_PROFILE: _backup_profile()} if maker else {}),
         },
         "quotas": {name: {"interval": _interval(quota)} for name, quota in spec.all_quotas.items()},
-        "users": {SCHEMA_USER: schema, **{consumer: _user(spec, consumer) for consumer in consumers}},
+        "users": {
+            SCHEMA_USER: schema,
+            **({BACKUP_USER: backup} if maker else {}),
+            **{consumer: _user(spec, consumer) for consumer in consumers},
+        },
     }
     return f"{dumps(content, indent=1)}\n"
 
 
 def render_schema(spec: ClickhouseSpec, consumers: Sequence[str]) -> str:
     """schema.sql: databases and tables. It can be applied again at any time."""
-    databases = dict.fromkeys((*consumers, *(spec.database(table) for table in spec.tables)))
-    made = [f"CREATE DATABASE IF NOT EXISTS {quoted(database)}" for database in databases]
+    made = [f"CREATE DATABASE IF NOT EXISTS {quoted(database)}" for database in databases(spec, consumers)]
     for table in spec.tables:
         made += statements(spec.database(table), table, replicated=spec.replicated)
     return "".join(f"{statement};\n" for statement in made)
+
+
+def databases(spec: ClickhouseSpec, consumers: Sequence[str]) -> tuple[str, ...]:
+    """Databases of the services, and those of the declared tables."""
+    return tuple(dict.fromkeys((*consumers, *(spec.database(table) for table in spec.tables))))
 
 
 def grants(spec: ClickhouseSpec, consumer: str) -> Iterator[str]:
@@ -106,6 +125,11 @@ def _async_insert(settings: AsyncInsert) -> dict[str, int]:
 def _schema_profile() -> dict[str, int]:
     """A changed time to live counts from the next merge; otherwise each run would rewrite every part."""
     return {"materialize_ttl_after_modify": 0}
+
+
+def _backup_profile() -> dict[str, int]:
+    """By one thread rows come partition by partition, and so are given back in few parts."""
+    return {"readonly": 2, "max_threads": 1, "log_queries": 1}
 
 
 def _interval(quota: Quota) -> dict[str, int]:

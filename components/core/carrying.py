@@ -39,10 +39,10 @@ class Duty:
     """What a kind brings along for the workload of its backups.
 
     `dump_image`, `drill_image`: what takes and what tries them. `scripts`: dump.sh, drill.sh and what these need, by
-    name. `settings`: what these scripts know, as shell assignments. `memory`: of the server of a drill. `folder`: where
-    both images have one that is their user's, which an engine makes volumes after; `room`: for a backup and for the
-    server of a drill. `secrets`: files of the dump, besides the certificate. `drill_mounts`: what the drill has too.
-    `beside`: the service's workload.
+    name. `settings`: what these scripts know, as shell assignments. `memory`: of the server of a drill; `dump_memory`:
+    of what takes a backup. `folder`: where both images have one that is their user's, which an engine makes volumes
+    after; `room`: for a backup and for the server of a drill. `secrets`: files of the dump, besides the certificate.
+    `drill_mounts`: what the drill has too. `beside`: the service's workload.
     """
 
     dump_image: str
@@ -55,7 +55,8 @@ class Duty:
     reach: Reach
     version: str
     uid: int
-    beside: str = ""
+    beside: str
+    dump_memory: str = "128Mi"
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[SecretFile, ...] = ()
     drill_mounts: tuple[str, ...] = ()
@@ -65,21 +66,6 @@ def backup_workload(name: str, spec: Any, site: Site, duty: Duty, store: Binding
     """One instance, which nobody connects to: the dump, the drill, the carrier, and metrics of all three."""
     backup: Backup = spec.backup
     part = part_of(name)
-    settings = {
-        "SERVICE": name,
-        "STAGING": duty.folder,
-        **carrier_settings(name, store, backup.to),
-        "RETENTION": str(int(backup.retention[:-1]) * _SECONDS),
-        "SCHEDULE": render_schedule(backup.schedule),
-        "DRILL": render_schedule(backup.drill),
-        **duty.settings,
-    }
-    files = {
-        **scripts("core", *SCRIPTS, "wish.sh"),
-        **duty.scripts,
-        "exporter.yml": web_config(),
-        "backup-settings.sh": render_settings(settings),
-    }
     return Workload(
         name=part,
         kind=spec.kind,
@@ -95,13 +81,32 @@ def backup_workload(name: str, spec: Any, site: Site, duty: Duty, store: Binding
         uid=duty.uid,
         beside=duty.beside,
         stateful=True,
-        files=tuple(File(f"{ETC}/{file}", text) for file, text in sorted(files.items())),
+        files=_files(name, backup, duty, store),
         secrets=(*edge_files(part, {backup.to: store}), *own_files(), *duty.secrets, SecretFile(f"{SEALING}/key", KEY)),
         volumes=(Volume("staging", duty.folder, duty.room),),
         scratch=(*(Scratch(one, path) for one, path in RUNS.items()), Scratch("metrics", METRICS, "16Mi")),
         reaches=(duty.reach, *store.reach),
         grace_seconds=30,
     )
+
+
+def _files(name: str, backup: Backup, duty: Duty, store: Binding) -> tuple[File, ...]:
+    settings = {
+        "SERVICE": name,
+        "STAGING": duty.folder,
+        **carrier_settings(name, store, backup.to),
+        "RETENTION": str(int(backup.retention[:-1]) * _SECONDS),
+        "SCHEDULE": render_schedule(backup.schedule),
+        "DRILL": render_schedule(backup.drill),
+        **duty.settings,
+    }
+    content = {
+        **scripts("core", *SCRIPTS, "wish.sh"),
+        **duty.scripts,
+        "exporter.yml": web_config(),
+        "backup-settings.sh": render_settings(settings),
+    }
+    return tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items()))
 
 
 def backup_secrets(backup: Backup, certificate: Certificate, store: Store) -> dict[str, pulumi.Input[str]]:
@@ -163,7 +168,7 @@ def _process(name: str, image: str, memory: str, duty: Duty, directories: Iterab
 
 def _dump(duty: Duty) -> Container:
     own = dict.fromkeys(secret.path.rpartition("/")[0] for secret in duty.secrets)
-    return _process("dump", duty.dump_image, "128Mi", duty, (OWN, *own))
+    return _process("dump", duty.dump_image, duty.dump_memory, duty, (OWN, *own))
 
 
 def _drill(duty: Duty) -> Container:

@@ -109,6 +109,24 @@ def test_what_is_carried_away_comes_back_the_same_and_was_encrypted(carrier: Car
     assert list((carrier.staging / "want").iterdir()) == []
 
 
+def test_no_more_is_kept_of_a_backup_than_was_asked_for(carrier: Carrier) -> None:
+    carrier.put_out(WHOLE, b"x")
+    for name in ("rows/1/a", "rows/2/b", "sums"):
+        file = carrier.staging / "out" / WHOLE / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    carrier.run("ship_sets")
+    (carrier.staging / "want" / "set").write_text("latest ./sums ./rows/2\n")
+    done = carrier.run("serve")
+    assert done.returncode == 0, done.stderr
+    fetched = carrier.staging / "got" / "set"
+    assert {str(one.relative_to(fetched)) for one in fetched.rglob("*") if one.is_file()} == {
+        "sums",
+        "rows/2/b",
+        "name",
+    }
+
+
 def test_another_key_opens_nothing(carrier: Carrier, tmp_path: Path) -> None:
     carrier.put_out(WHOLE, b"content")
     carrier.run("ship_sets")

@@ -128,6 +128,37 @@ def test_certificates_have_every_name_that_is_dialled() -> None:
     assert users["gw_schema"]["networks"] == {"ip": ["127.0.0.1", "::1"]}
 
 
+def test_who_takes_backups_reads_and_nothing_else() -> None:
+    plan = plan_of("api", backup={"to": "objects"})
+    server = plan.servers[0]
+    users = parsed(server, render.USERS_FILE)
+    assert users["users"]["gw_backup"] == {
+        "ssl_certificates": {"common_name": "store-backup"},
+        "profile": "gw_backup",
+        "grants": {"query": ["GRANT SELECT, SHOW ON `api`.*", "GRANT SELECT, SHOW ON `groundwork`.*"]},
+    }
+    assert users["profiles"]["gw_backup"]["readonly"] == 2
+    (caller,) = (caller for caller in server.callers if caller.service == "store-backup")
+    assert caller.ports == (render.NATIVE_PORT,)
+    without = plan_of("api").servers[0]
+    assert "gw_backup" not in files_of(without)[render.USERS_FILE]
+    assert [caller.service for caller in without.callers] == ["api"]
+
+
+def test_users_of_its_own_have_no_quota() -> None:
+    """A restore reads many rows, and a backup all of them, whatever a person allows services."""
+    plan = plan_of("api", backup={"to": "objects"}, quotas={"default": {"rows_read": 10}})
+    users = parsed(plan.servers[0], render.USERS_FILE)["users"]
+    assert {name for name, user in users.items() if "quota" in user} == {"api"}
+
+
+def test_the_client_of_a_backup_asks_for_the_servers_certificate() -> None:
+    client = json.loads(render.render_backup_client())
+    assert (client["user"], client["port"], client["secure"]) == ("gw_backup", render.NATIVE_PORT, "true")
+    assert "host" not in client
+    assert not list(check_clickhouse_client(json.dumps(client), ("TLSv1.3",)))
+
+
 def test_a_user_has_the_settings_of_a_telemetry_store_and_no_others_rights() -> None:
     tables = [{**METRICS, "readers": ["api"], "writers": ["ingest"]}]
     users = parsed(plan_of("api", "ingest", "web", tables=tables).servers[0], render.USERS_FILE)

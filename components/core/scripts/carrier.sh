@@ -122,7 +122,7 @@ serve() {
     rm -rf "$STAGING/got/$name.new"
     case $what in
       wal/*) fetch "$what" "$STAGING/got/$name.new" ;;
-      *) work fetch_set "$what" "$STAGING/got/$name.new" ;;
+      *) work fetch_set "$STAGING/got/$name.new" $what ;;
     esac
     case $? in
       0) mv "$STAGING/got/$name.new" "$STAGING/got/$name" ;;
@@ -141,21 +141,23 @@ fetch() {
   [ ! -e "$run/failed" ]
 }
 
-# fetch_set CHOICE FOLDER: the latest set, or the last one that was whole by a time.
+# fetch_set FOLDER CHOICE [MEMBER...]: the latest set, or the last one that was whole by a time; all of it, or these files.
 fetch_set() {
+  folder=$1 choice=$2
+  shift 2
   sets >"$run/whole" || return 1
   chosen=
   while read -r name; do
-    if [ "$1" = latest ] || [ ! "${name%%.*}" \> "$1" ]; then chosen=$name; fi
+    if [ "$choice" = latest ] || [ ! "${name%%.*}" \> "$choice" ]; then chosen=$name; fi
   done <"$run/whole"
-  [ -n "$chosen" ] || { log "there is no backup ($1)"; return 4; }
+  [ -n "$chosen" ] || { log "there is no backup ($choice)"; return 4; }
   list "set/$chosen/part." >"$run/parts" || return 1
-  mkdir "$2" && rm -f "$run/failed"
+  mkdir "$folder" && rm -f "$run/failed"
   while read -r part; do
     receive "$part" "$hold/part" && cat "$hold/part" || { touch "$run/failed"; break; }
-  done <"$run/parts" | { unseal || touch "$run/failed"; } | tar -C "$2" -x || return 1
+  done <"$run/parts" | { unseal || touch "$run/failed"; } | tar -C "$folder" -x "$@" || return 1
   [ ! -e "$run/failed" ] || return 1
-  echo "$chosen" >"$2/name"
+  echo "$chosen" >"$folder/name"
   log "backup $chosen is here"
 }
 

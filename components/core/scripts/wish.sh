@@ -1,12 +1,15 @@
-# wish.sh FOLDER CHOICE: has the carrier fetch a backup into FOLDER/got/set; fails where there is none.
+# wish.sh FOLDER CHOICE [MEMBER...]: has the carrier fetch a backup, or these files of it, into FOLDER/got/set; fails where
+# there is none.
 set -eu
-mkdir -p "$1/want" "$1/got"
-rm -rf "$1/got/set" "$1/got/set.missing"
-echo "$2" >"$1/wish"
-mv "$1/wish" "$1/want/set"
-until [ -e "$1/got/set" ]; do
-  if [ -e "$1/got/set.missing" ]; then
-    echo "wish: the store has no such backup: $2" >&2
+folder=$1
+shift
+mkdir -p "$folder/want" "$folder/got"
+rm -rf "$folder/got/set" "$folder/got/set.missing"
+echo "$*" >"$folder/wish"
+mv "$folder/wish" "$folder/want/set"
+until [ -e "$folder/got/set" ]; do
+  if [ -e "$folder/got/set.missing" ]; then
+    echo "wish: the store has no such backup: $1" >&2
     exit 1
   fi
   sleep 1
