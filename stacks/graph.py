@@ -48,6 +48,9 @@ def _fields(spec: ServiceSpec, used: str) -> Iterator[str]:
 def _wrong_end(
     name: str, used: str, field: str, services: Mapping[str, ServiceSpec], known: Mapping[str, object]
 ) -> str:
+    if used == name and field in STORES:
+        fix = "name another service of kind objects, such as one with existing: in another region"
+        return f"{used} given; a store's backups would be lost with it; {fix}"
     if used == name:
         return f"{used} given; a service can't use itself; remove it"
     if used in services and component_of(services[used].kind).connect is Component.connect:
@@ -80,5 +83,6 @@ def _circles(services: Mapping[str, ServiceSpec]) -> list[Problem]:
         circle = [str(name) for name in reversed(error.args[1])]
         steps = circle if len(circle) <= _LONG_CIRCLE else [*circle[: _LONG_CIRCLE - 2], "...", circle[-1]]
         text = f"{' -> '.join(steps)} use one another in a circle; remove one of these edges"
-        return [Problem(f"{SERVICES}.{circle[0]}.uses", text)]
+        field = next(_fields(services[circle[0]], circle[1]))
+        return [Problem(f"{SERVICES}.{circle[0]}.{field}", text)]
     return []

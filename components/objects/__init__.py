@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 
+from components.core.backups import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.catalogue import release_of
 from components.core.changes import Kept
@@ -16,7 +17,15 @@ from components.core.component import Component, Context
 from components.core.passwords import password
 from components.core.site import Placement
 from components.objects import outside
-from components.objects.access import KEEPER, buckets_of, render_accounts, render_buckets, render_curl_user
+from components.objects.access import (
+    BACKUP,
+    KEEPER,
+    buckets_of,
+    render_accounts,
+    render_buckets,
+    render_curl_user,
+)
+from components.objects.dumping import ACCOUNT, objects_duty, restored
 from components.objects.plan import ObjectsPlan, plan_objects
 from components.objects.render import PORT
 from components.objects.spec import Bucket, BucketLifecycle, Existing, ObjectsSpec
@@ -97,10 +106,13 @@ class Objects(Component):
     def _serve(self, plan: ObjectsPlan) -> None:
         context, name = self.context, self.name
         self._plan = plan
-        accounts = (KEEPER, *context.site.consumers_of(name))
+        accounts = (KEEPER, *((BACKUP,) if plan.backed else ()), *context.site.consumers_of(name))
         self._keys = {account: password(self, f"password-{account}", length=40) for account in accounts}
         self._certificate = context.issuer.server(name, plan.certificate_hosts, self)
-        context.target.realise(self, plan.workload, self._secrets())
+        realise(self, plan.workload, self._secrets(), restored)
+        duty = objects_duty(plan, self.spec, context.site)
+        own = {ACCOUNT: self._curl_user(BACKUP)} if plan.backed else {}
+        self.parts = backups_of(self, duty, own)
 
     def _bind_outside(self, existing: Existing, consumer: str) -> Binding:
         given: Mapping[str, pulumi.Input[str]] = self.context.keys[existing.credentials]
@@ -134,6 +146,9 @@ class Objects(Component):
         return {
             **self._certificate.files(),
             "users.json": pulumi.Output.all(**self._keys).apply(render_accounts),
-            "user.conf": self._keys[KEEPER].apply(render_curl_user),
-            "buckets.tsv": render_buckets(self._plan.grants),
+            "user.conf": self._curl_user(KEEPER),
+            "buckets.tsv": render_buckets(self._plan.grants, self._plan.backed),
         }
+
+    def _curl_user(self, account: str) -> pulumi.Output[str]:
+        return self._keys[account].apply(lambda key: render_curl_user(account, key))

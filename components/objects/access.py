@@ -6,6 +6,7 @@ Amazon S3 user guide, "Policies and permissions in Amazon S3"; versitygw, `auth`
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps
+from typing import Any
 
 from components.core.problems import Problem, strangers
 from components.core.types import seconds_of
@@ -13,6 +14,8 @@ from components.objects.spec import Bucket, ObjectsSpec
 
 KEEPER = "gw_buckets"
 """Account of the process that keeps the buckets. No service can have this name."""
+BACKUP = "gw_backup"
+"""Account of the part that makes the backups."""
 
 _IN_BUCKET = (
     "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketMultipartUploads",
@@ -23,6 +26,8 @@ _ON_OBJECTS = (
     "s3:GetObjectAttributes", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:ListMultipartUploadParts",
     "s3:PutObject", "s3:PutObjectTagging",
 )  # fmt: skip
+_READING = (("s3:ListBucket",), ("s3:GetObject", "s3:GetObjectTagging"))
+"""What whoever makes backups may do in a bucket and with its objects."""
 _SHORTEST = 3
 
 
@@ -60,6 +65,11 @@ def buckets_of(grants: Iterable[Granted], consumer: str) -> tuple[str, ...]:
     return tuple(grant.bucket.name for grant in grants if consumer in grant.users)
 
 
+def backed_up(grants: Iterable[Granted], makers: Sequence[str]) -> tuple[str, ...]:
+    """Names of the buckets that hold more than backups of others. `makers`: consumers that keep backups."""
+    return tuple(grant.bucket.name for grant in grants if not grant.users or set(grant.users) - set(makers))
+
+
 def wrong_users(
     name: str, spec: ObjectsSpec, consumers: Sequence[str], makers: Sequence[str] = ()
 ) -> Iterator[Problem]:
@@ -84,32 +94,33 @@ def render_accounts(secrets: Mapping[str, str]) -> str:
     return dumps({"accessAccounts": accounts}) + "\n"
 
 
-def render_curl_user(secret: str) -> str:
-    """The keeper's own account for curl, which reads it from this file. curl's manual, "--config"."""
-    return f'user = "{KEEPER}:{secret}"\n'
+def render_curl_user(account: str, secret: str) -> str:
+    """An account for curl, which reads it from this file. curl's manual, "--config"."""
+    return f'user = "{account}:{secret}"\n'
 
 
-def render_buckets(grants: Iterable[Granted]) -> str:
+def render_buckets(grants: Iterable[Granted], backed: Sequence[str] = ()) -> str:
     """What buckets.sh reads, a line for each bucket: name, versioning, seconds until objects and until older versions
-    are deleted, seconds between two looks (0: never), and the policy."""
-    return "".join("\t".join(_fields(grant)) + "\n" for grant in grants)
+    are deleted, seconds between two looks (0: never), and the policy. `backed`: buckets that backups are made of."""
+    return "".join("\t".join(_fields(grant, grant.bucket.name in backed)) + "\n" for grant in grants)
 
 
-def _fields(grant: Granted) -> Iterator[str]:
+def _fields(grant: Granted, backed: bool) -> Iterator[str]:
     bucket, ages = grant.bucket, grant.bucket.lifecycle
     yield bucket.name
     yield "Enabled" if bucket.versioning else "Suspended"
     yield from (str(seconds_of(age) if age else 0) for age in (ages.expire, ages.noncurrent))
     yield str(bucket.sweep_seconds)
-    yield _policy(bucket.name, grant.users) if grant.users else "-"
-
-
-def _policy(bucket: str, users: Sequence[str]) -> str:
-    """A bucket policy in one line. Its owner is the keeper, so that nobody else may change or delete the bucket."""
-    resource = f"arn:aws:s3:::{bucket}"
-    rights = ((_IN_BUCKET, resource), (_ON_OBJECTS, f"{resource}/*"))
     statements = [
-        {"Effect": "Allow", "Principal": {"AWS": list(users)}, "Action": list(actions), "Resource": [on]}
-        for actions, on in rights
+        *(_statements(bucket.name, grant.users, (_IN_BUCKET, _ON_OBJECTS)) if grant.users else ()),
+        *(_statements(bucket.name, (BACKUP,), _READING) if backed else ()),
     ]
-    return dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    yield dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":")) if statements else "-"
+
+
+def _statements(bucket: str, users: Sequence[str], rights: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
+    """Statements of a bucket policy: what these users may do in it, and with its objects. The bucket's owner is the
+    keeper, so that nobody else may change or delete it."""
+    resource = f"arn:aws:s3:::{bucket}"
+    for actions, on in zip(rights, (resource, f"{resource}/*"), strict=True):
+        yield {"Effect": "Allow", "Principal": {"AWS": list(users)}, "Action": list(actions), "Resource": [on]}

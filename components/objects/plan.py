@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 
-from components.core.backup import makers_of_backups
+from components.core.backup import makers_of_backups, makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config
 from components.core.mounts import OWN, own_files
 from components.core.peers import PeersPlan
-from components.core.problems import ConfigError
+from components.core.problems import ConfigError, Problem
 from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 from components.objects import render
-from components.objects.access import Granted, granted, wrong_users
+from components.objects.access import Granted, backed_up, granted, wrong_users
 from components.objects.render import ACCOUNTS, DATA, ETC, KEPT, PORT, RUN, SCRATCH
 from components.objects.spec import ObjectsSpec
 
@@ -27,12 +27,20 @@ class ObjectsPlan(PeersPlan):
 
     grants: tuple[Granted, ...]
     """Every bucket and who may use it."""
+    backed: tuple[str, ...]
+    """Names of the buckets that backups are made of."""
 
 
 def plan_objects(name: str, spec: ObjectsSpec, site: Site) -> ObjectsPlan:
-    """Plan a server. Raises ConfigError where a bucket names a service that doesn't use it, or a consumer has none."""
+    """Plan a server. Raises ConfigError where a bucket names a service that doesn't use it, a consumer has none, or
+    there is none to make backups of."""
     consumers, makers = site.consumers_of(name), makers_of_backups(name, site)
+    grants, parts = granted(spec, consumers, makers), (part_of(name),) if makes_backups(spec) else ()
+    backed = backed_up(grants, makers) if parts else ()
     wrong = list(wrong_users(name, spec, consumers, makers))
+    if parts and not backed:
+        text = "given; it has no bucket but those of backups; declare one under buckets, or remove backup"
+        wrong.append(Problem(f"groundwork:services.{name}.backup", text))
     if wrong:
         raise ConfigError(wrong)
     workload = Workload(
@@ -52,14 +60,12 @@ def plan_objects(name: str, spec: ObjectsSpec, site: Site) -> ObjectsPlan:
         ),
         volumes=(Volume("data", DATA, spec.storage),),
         scratch=(Scratch("run", RUN, "16Mi"), Scratch("metrics", METRICS, "16Mi"), Scratch("tmp", SCRATCH, "32Mi")),
-        callers=tuple(Reach(consumer, (PORT,)) for consumer in consumers),
+        callers=tuple(Reach(consumer, (PORT,)) for consumer in (*consumers, *parts)),
         publish=spec.publish or 0,
         grace_seconds=60,
         restart_on_secrets=False,
     )
-    return ObjectsPlan(
-        workload, site.names.host(name), peer_hosts(site.names, name, 1), granted(spec, consumers, makers)
-    )
+    return ObjectsPlan(workload, site.names.host(name), peer_hosts(site.names, name, 1), grants, backed)
 
 
 def _server(spec: ObjectsSpec, site: Site) -> Container:

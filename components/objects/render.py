@@ -49,7 +49,20 @@ def render_server(region: str, memory: str) -> str:
         "VGW_KEEP_ALIVE": "true",
         "VGW_POSIX_CONCURRENCY": bytes_of(memory) // _OF_ONE_REQUEST,
         "VGW_QUIET": "true",
-        "GOMEMLIMIT": f"{bytes_of(memory) * 85 // 100 // _MEBIBYTE}MiB",
+        "GOMEMLIMIT": _memory_limit(memory),
+    }
+    return _lines(f"{name}={value}" for name, value in settings.items())
+
+
+def render_drill(region: str, memory: str, socket: str) -> str:
+    """versitygw-drill.conf, the variables of a scratch server on a socket. It has one account and no versions."""
+    settings = {
+        "VGW_PORT": socket,
+        "VGW_SOCKET_PERM": "0600",
+        "VGW_REGION": region,
+        "VGW_KEEP_ALIVE": "true",
+        "VGW_QUIET": "true",
+        "GOMEMLIMIT": _memory_limit(memory),
     }
     return _lines(f"{name}={value}" for name, value in settings.items())
 
@@ -95,6 +108,10 @@ def _server() -> Iterator[str]:
     yield "    proxy_set_header Host $http_host;"
     yield '    proxy_set_header Connection "";'
     yield "}"
+
+
+def _memory_limit(memory: str) -> str:
+    return f"{bytes_of(memory) * 85 // 100 // _MEBIBYTE}MiB"
 
 
 def _block(name: str, lines: Iterable[str]) -> Iterator[str]:

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
+from components.core.backup import Backed
 from components.core.problems import WrongFields
-from components.core.spec import Resources, ServiceSpec, Spec
+from components.core.spec import Resources, Spec
 from components.core.types import (
     DnsLabel,
     Duration,
@@ -49,7 +50,8 @@ class BucketLifecycle(Spec):
     """How long a bucket keeps what it holds. It goes at most a tenth of that time later, or an hour, or 10 seconds."""
 
     expire: Duration | None = None
-    """Age at which an object is deleted; with versioning its content becomes an older version. Default: never."""
+    """Age at which an object is deleted; with versioning its content becomes an older version. Default: never. What
+    comes out of a backup is as old as its restore."""
     noncurrent: Duration | None = None
     """Time that an older version is kept after it was replaced or deleted. Default: for ever. Needs versioning."""
 
@@ -135,8 +137,12 @@ class Existing(Spec):
         return self.addressing or ("path" if self.endpoint or "." in self.bucket else "virtual")
 
 
-class ObjectsSpec(ServiceSpec):
-    """An object store that speaks S3: a server of the environment's own with its buckets, or a bucket outside."""
+class ObjectsSpec(Backed):
+    """An object store that speaks S3: a server of the environment's own with its buckets, or a bucket outside.
+
+    A backup has every object of the declared buckets with its headers and tags, and no older versions; buckets that
+    only hold backups are left out. Its `to` is another service of kind objects.
+    """
 
     buckets: tuple[Bucket, ...] = ()
     """Buckets of its own server. Default: one for each service that uses it, of the service's name."""
@@ -157,8 +163,14 @@ class ObjectsSpec(ServiceSpec):
     def _nobodys(self) -> list[tuple[str, str]]:
         """What only a server has."""
         given = sorted({"buckets", "storage", "resources", "publish"} & self.model_fields_set)
+        backups = [field for field in ("backup", "restore") if getattr(self, field) is not None]
+        kept = "given; a bucket outside is not kept here: whoever owns it has its versioning or replication keep it"
         return [
-            (field, "given; it is a server's, and with existing there is none; remove one of them") for field in given
+            *(
+                (field, "given; it is a server's, and with existing there is none; remove one of them")
+                for field in given
+            ),
+            *((field, f"{kept}; remove {field}") for field in backups),
         ]
 
     def _taken_names(self) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from components.core.problems import ConfigError
 from components.core.site import Site
 from components.objects import ObjectsSpec
 from components.objects.access import granted, render_accounts, render_buckets
+from components.objects.dumping import objects_duty
 from components.objects.plan import plan_objects
 from policies.readers.exporter import check_web_config
 from policies.readers.nginx import check_nginx
@@ -89,6 +90,55 @@ def test_backups_are_in_a_bucket_that_no_service_may_write_to() -> None:
     assert grants_of(spec_of()) == [("api", ("api",)), ("db-backup", ("db-backup",))]
     named = spec_of({"name": "media"}, {"name": "vault", "users": ["db-backup"]})
     assert grants_of(named) == [("media", ("api",)), ("vault", ("db-backup",))]
+
+
+BACKUP = {"backup": {"to": "elsewhere"}}
+
+
+def backed_of(spec: ObjectsSpec, *consumers: str) -> tuple[str, ...]:
+    site = Site("test", PLACEMENT, NAMES, {"store": consumers, "api": (), "db": ("db-backup",)})
+    return plan_objects("store", spec, site).backed
+
+
+def test_buckets_that_only_hold_backups_are_in_no_backup() -> None:
+    declared = ({"name": "media"}, {"name": "closed", "users": []}, {"name": "vault", "users": ["db-backup"]})
+    assert backed_of(spec_of(*declared, **BACKUP), "api", "db-backup") == ("media", "closed")
+    assert backed_of(spec_of({"name": "both", "users": ["api", "db-backup"]}, **BACKUP), "api", "db-backup") == (
+        "both",
+    )
+    assert backed_of(spec_of(**BACKUP), "api", "db-backup") == ("api",)
+    assert backed_of(spec_of(*declared), "api", "db-backup") == (), "without a backup, none"
+
+
+def test_a_store_of_backups_alone_has_nothing_to_back_up() -> None:
+    with pytest.raises(ConfigError) as caught:
+        backed_of(spec_of(**BACKUP), "db-backup")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "groundwork:services.store.backup: given; it has no bucket but those of backups; declare one under buckets, or "
+        "remove backup"
+    ]
+
+
+def test_who_makes_backups_may_list_and_read_in_buckets_that_are_backed_up() -> None:
+    text = render_buckets(granted(spec_of({"name": "media"}, {"name": "closed", "users": []}), ("api",)), ("media",))
+    lines = {line.split("\t")[0]: line.split("\t")[5] for line in text.splitlines()}
+    own = [one for one in json.loads(lines["media"])["Statement"] if one["Principal"]["AWS"] == ["gw_backup"]]
+    assert {one["Resource"][0]: one["Action"] for one in own} == {
+        "arn:aws:s3:::media": ["s3:ListBucket"],
+        "arn:aws:s3:::media/*": ["s3:GetObject", "s3:GetObjectTagging"],
+    }
+    assert [one["Principal"]["AWS"] for one in json.loads(lines["media"])["Statement"]][:2] == [["api"], ["api"]]
+    assert lines["closed"] == "-"
+
+
+def test_the_part_reaches_the_store_and_has_room_twice() -> None:
+    plan = plan_of(spec_of(storage="20Gi", **BACKUP), "api")
+    assert [caller.service for caller in plan.workload.callers] == ["api", "store-backup"]
+    duty = objects_duty(plan, spec_of(storage="20Gi", **BACKUP), Site("test", PLACEMENT, NAMES, {}))
+    assert (duty.room, duty.settings["BUCKETS"]) == (f"{41 * 1024}Mi", "api")
+    assert list(check_versitygw(duty.scripts["versitygw-drill.conf"])) == []
+    assert "VGW_PORT=/var/tmp/drill/s3.sock" in duty.scripts["versitygw-drill.conf"].splitlines()
+    assert "REGION" not in duty.settings, "that is the region of the store that has the backups"
 
 
 def test_users_must_use_the_store() -> None:

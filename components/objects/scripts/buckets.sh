@@ -1,9 +1,10 @@
-# buckets.sh REGION: has the buckets be as declared, at its start and whenever that changes, and deletes what is older than
-# they keep. It deletes no bucket, and leaves those that nobody declares to nobody. POSIX sh; needs curl 8.
+# buckets.sh REGION [FOLDER CHOICE]: has the buckets be as declared, at its start and whenever that changes, and deletes what
+# is older than they keep. It deletes no bucket, and leaves those that nobody declares to nobody. FOLDER CHOICE: a backup
+# that new buckets begin with. POSIX sh; needs curl 8.
 set -u
 umask 077
 export LC_ALL=C
-region=$1
+region=$1 folder=${2-} choice=${3-}
 kept=/run/groundwork/kept tmp=/tmp tab=$(printf '\t')
 # The first process of a container ignores signals that it has no trap for, and a shell looks at them between commands.
 trap 'exit 0' TERM INT
@@ -52,6 +53,15 @@ settle_all() {
     say "$name: not declared; nobody may use it, and it stays with what is in it"
   done <$tmp/strangers
   [ -z "$wrong" ]
+}
+
+# begin: has new buckets begin with a backup. That takes its time, in which this shows that it is at work.
+begin() {
+  { [ -n "$folder" ] && [ ! -e "$folder/done" ]; } || return 0
+  sh /etc/objects/restore.sh "$region" "$folder" "$choice" &
+  worker=$!
+  while kill -0 $worker 2>/dev/null; do touch $tmp/tried; pause 1; done
+  wait $worker
 }
 
 before() { date -u -d "@$(($(date +%s) - $1))" +%Y-%m-%dT%H:%M:%S; }
@@ -147,7 +157,7 @@ applied=
 while :; do
   touch $tmp/tried
   wanted=$(cat $kept/buckets.tsv $kept/user.conf | sha256sum)
-  if [ "$wanted" != "$applied" ] && ask GET / && settle_all; then
+  if [ "$wanted" != "$applied" ] && ask GET / && settle_all && begin; then
     applied=$wanted
     touch $tmp/applied
   fi
