@@ -259,6 +259,12 @@ def test_what_was_taken_comes_back(bus: Bus, part: Part) -> None:
     assert f"restored: 2 streams, {2 * MESSAGES - 5} messages\n" in part.says("drill")
 
 
+def test_streams_that_are_empty_are_tried_too(bus: Bus, part: Part) -> None:
+    part.take()
+    assert part.drill(), part.says("drill")
+    assert "restored: 2 streams, 0 messages\n" in part.says("drill")
+
+
 def test_what_has_become_too_old_is_no_loss(bus: Bus, part: Part) -> None:
     publish(bus, 50)
     taken = part.take()
