@@ -11,7 +11,7 @@ from tests.support.checkout import Checkout
 from tests.support.deployed import deployed_manifests
 
 BUDGET_RESOURCES = 200
-BUDGET_BYTES = 2_000_000
+BUDGET_BYTES = 2_300_000
 REGION = "topology.kubernetes.io/region"
 ZONE = "topology.kubernetes.io/zone"
 GIVE_UP = "to lose the data, first run `up` with deletion_protection: false on it"

@@ -21,19 +21,23 @@ from tests.live.conftest import NAME
 from tests.live.consumer import Consumer
 from tests.live.environment import SETTINGS, Live, Say, judge_as_local, prepare
 from tests.live.failing import APP
+from tests.live.written import Bus, BusReader
 from toolchain.docker import command
 from toolchain.waiting import wait_until
 
-KEPT = ("postgres", "queue", "events")
+KEPT = ("postgres", "queue", "events", "bus", "media")
 STAGING = {
     "postgres": "var/lib/postgresql",
     "queue": "data",
     "events": "var/lib/rabbitmq",
+    "bus": "var/tmp",
+    "media": "var/tmp",
 }
 BUCKETS = "var/tmp/buckets"
 """Folder of the store's server with a folder for each bucket."""
 PATIENCE_SECONDS = 300
 BY_HAND = ("set_policy", "--vhost", "groundwork", "by-hand", "^ready$", '{"delivery-limit":7}')
+FILES = {"a b/c&d=e": b"x" * 100_000, "\u00fc/%2F": b"\x00\xff", "100%/+": b"percent", "empty": b""}
 _METRIC = re.compile(r'groundwork_backup_(\w+)\{service="[a-z-]+"\} ([0-9.e+]+)')
 _STORE = {"backup": {"to": "objects"}}
 _SMALL = {"cpu": "100m", "memory": "256Mi"}
@@ -50,6 +54,18 @@ SERVICES: dict[str, Any] = {
         "kind": "rabbitmq", "storage": "2Gi", "purpose": "Events.", "resources": {"cpu": "100m", "memory": "512Mi"},
         "exchanges": [{"name": "demo", "type": "direct"}], "queues": [{"name": "ready"}],
         "bindings": [{"exchange": "demo", "queue": "ready", "key": "ready"}], **_STORE,
+    },
+    "bus": {
+        "kind": "nats", "storage": "1Gi", "purpose": "Messages.", "resources": {"cpu": "50m", "memory": "128Mi"},
+        "streams": [
+            {"name": "LIVE", "subjects": ["live.>"], "max_bytes": "64Mi", "durables": [{"name": "kept"}]},
+            {"name": "DEMO", "subjects": ["demo"], "max_bytes": "1Mi", "durables": [{"name": "ready"}]},
+        ],
+        **_STORE,
+    },
+    "media": {
+        "kind": "objects", "storage": "256Mi", "purpose": "Files.", "resources": {"cpu": "50m", "memory": "128Mi"},
+        "buckets": [{"name": "media", "users": ["api"]}], **_STORE,
     },
 }  # fmt: skip
 
@@ -72,9 +88,10 @@ def test_what_was_backed_up_is_restored(small: Live, host: str, record_property:
     with Consumer(small.process(*APP).pid) as app:
         until = app.call(write)
         kept, last = app.call(read, "postgres", "queue"), app.call(last_segment)
+        files, left = app.call(media), app.call(begin_messages)
     engine.rabbitmqctl(*BY_HAND)
     definitions = engine.definitions()
-    for name in ("queue", "events"):
+    for name in ("queue", "events", "bus", "media"):
         back_up(small, name)
     await_log(small, last)
     ages = {name: drilled(small, name) for name in KEPT}
@@ -94,12 +111,17 @@ def test_what_was_backed_up_is_restored(small: Live, host: str, record_property:
     with Consumer(small.process(*APP).pid) as app:
         assert app.call(read, "postgres", "queue") == kept
         before, after = app.call(rows, "earlier"), app.call(rows, "postgres")
+        assert app.call(media) == files
+        assert app.call(stored_messages) == left
     assert engine.definitions() == definitions
     assert [row for row, _ in before] == ["before"], "the restored second is another one"
     assert [row for row, _ in after] == ["before", "after"]
     seconds = (until - before[0][1]).total_seconds(), (after[1][1] - until).total_seconds()
     said = f"until {seconds[0]:.1f} s after one row and {seconds[1]:.1f} s before the next: the first is there alone"
-    figures = f"{len(kept['queue'])} keys and {sum(map(len, definitions.values()))} definitions equal"
+    definitions_kept = sum(map(len, definitions.values()))
+    figures = (
+        f"{len(kept['queue'])} keys, {definitions_kept} definitions, {len(files)} objects, {len(left)} messages equal"
+    )
     record_property("note", f"{said}\n{figures}")
 
 
@@ -112,6 +134,7 @@ def configure(
     own = {name: value for name, value in SETTINGS["api"].items() if name != "metrics"}
     # Nobody asks it anything: clients of the tests stand in its place.
     env = {"EVENTS_EXCHANGE": "demo", "EVENTS_QUEUE": "ready"}
+    env |= {"BUS_SUBJECT": "demo", "BUS_STREAM": "DEMO", "BUS_DURABLE": "ready"}
     services["api"] = {**own, "replicas": 1, "uses": [*services], "env": env, "probes": {"ready": "/", "live": "/live"}}
     environment = {
         "profile": "local",
@@ -140,7 +163,36 @@ def write() -> datetime:
     queue.hset("bull:jobs:1", mapping={"name": "mail", "data": '{"to": "ä"}'})
     queue.zadd("bull:jobs:delayed", {"7": 1.5, "8": 2.5})
     queue.set("token", "x", ex=86400)
+    for key, content in FILES.items():
+        clients.objects("media").put_object(
+            Bucket="media", Key=key, Body=content, ContentType="text/x-live", Metadata={"kept": "yes"}, Tagging="a=b"
+        )
     return until
+
+
+def begin_messages() -> set[str]:
+    """Publish messages, and accept some of them; returns those that nobody has accepted."""
+    bus = Bus()
+    for number in range(100):
+        bus.write(str(number))
+    reader = BusReader()
+    return {str(number) for number in range(100)} - {reader.write("") for _ in range(30)}
+
+
+def stored_messages() -> set[str]:
+    """Every message that nobody has accepted."""
+    return Bus().stored()
+
+
+def media() -> dict[str, Any]:
+    """Every object with what describes it."""
+    client = clients.objects("media")
+    found = {}
+    for key in (one["Key"] for one in client.list_objects_v2(Bucket="media")["Contents"]):
+        one = client.get_object(Bucket="media", Key=key)
+        tags = client.get_object_tagging(Bucket="media", Key=key)["TagSet"]
+        found[key] = (one["Body"].read(), one["ContentType"], one["Metadata"], tags)
+    return found
 
 
 def _now(connection: psycopg.Connection[Any]) -> datetime:

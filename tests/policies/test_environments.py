@@ -54,7 +54,21 @@ def test_a_committed_environment_has_no_finding(environment: str) -> None:
 PLACE = {"region": "eu-central-1", "zones": 3, "residency": ["eu-central-1", "eu-west-1"]}
 TARGETS: dict[str, dict[str, Any]] = {
     "local": {"profile": "local", "target": "docker"},
+    "dev": {"profile": "dev", "cluster": {"context": "mine", "storage_class": "fast"}},
     "prod": {"profile": "prod", "cluster": {"context": "mine", "storage_class": "fast"}},
+}
+BACKED: dict[str, dict[str, Any]] = {
+    "postgres": {},
+    "queue": {"kind": "redis", "role": "queue", "storage": "1Gi"},
+    "events": {
+        "kind": "rabbitmq",
+        "exchanges": [{"name": "e", "type": "topic"}],
+        "queues": [{"name": "q"}],
+        "bindings": [{"exchange": "e", "queue": "q", "key": "k"}],
+    },
+    "bus": {"kind": "nats", "streams": [{"name": "S", "subjects": ["s.>"], "max_bytes": "1Mi"}]},
+    "clickhouse": {},
+    "media": {"kind": "objects", "buckets": [{"name": "media", "users": ["api"]}]},
 }
 
 
@@ -64,6 +78,16 @@ def test_an_object_store_has_no_finding(environment: str) -> None:
         "store": {"kind": "objects", "purpose": "Media", "buckets": [{"name": "media", "versioning": True}]},
         "api": {"kind": "app", "image": "registry.example/api:1.4.2", "uses": ["store"], "purpose": "Interface"},
     }
+    written = {**TARGETS[environment], "placement": PLACE, "owner": "team-platform"}
+    assert judge(_resources(_declared(parse(environment, written, services))), environment=environment) == {}
+
+
+@pytest.mark.parametrize("environment", ["local", "dev"])
+def test_backups_of_every_kind_have_no_finding(environment: str) -> None:
+    """prod's packs want them in another region, where no store of the environment is."""
+    services = {name: {**one, "purpose": name, "backup": {"to": "other"}} for name, one in BACKED.items()}
+    services["other"] = {"kind": "objects", "purpose": "Backups"}
+    services["api"] = {"kind": "app", "image": "registry.example/api:1.4.2", "uses": [*BACKED], "purpose": "Interface"}
     written = {**TARGETS[environment], "placement": PLACE, "owner": "team-platform"}
     assert judge(_resources(_declared(parse(environment, written, services))), environment=environment) == {}
 
