@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 
 from components import component_of
-from components.core.backup import refuse_restore
+from components.core.backups.contract import refuse_restore
 from components.core.changes import Refusal, grown, refusals, volumes
 from components.core.problems import ConfigError, Problem, listed
 from components.core.spec import ServiceSpec

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from components import component_of
-from components.core.backup import Store, makes_backups, part_of
+from components.core.backups.contract import Store, makes_backups, part_of
 from components.core.component import Component, Context
 from components.core.site import Site
 from components.core.target import Target

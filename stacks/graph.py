@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from components import component_of
-from components.core.backup import STORES
+from components.core.backups.contract import STORES
 from components.core.component import Component
 from components.core.problems import Problem, closest, listed
 from components.core.spec import ServiceSpec

@@ -17,7 +17,7 @@ from components.clickhouse.render import HTTPS_PORT, NATIVE_PORT
 from components.clickhouse.secrets import PEERS, render_secrets
 from components.clickhouse.spec import ClickhouseSpec
 from components.clickhouse.tables import CLUSTER
-from components.core.backups import backups_of, realise
+from components.core.backups.part import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context

@@ -9,10 +9,10 @@ from components.clickhouse import render
 from components.clickhouse.plan import ClickhousePlan
 from components.clickhouse.render import DATA, ETC, NATIVE_PORT
 from components.clickhouse.spec import ClickhouseSpec
-from components.core.backup import Restore
+from components.core.backups.carrying import Duty
+from components.core.backups.contract import Restore
+from components.core.backups.fetching import fetching
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty
-from components.core.fetching import fetching
 from components.core.scripting import scripts
 from components.core.site import Site
 from components.core.types import bytes_of

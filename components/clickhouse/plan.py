@@ -9,7 +9,7 @@ from components.clickhouse.render import DATA, ETC, RUN
 from components.clickhouse.secrets import SECRETS
 from components.clickhouse.spec import ClickhouseSpec
 from components.clickhouse.users import render_schema, render_users
-from components.core.backup import makes_backups, part_of
+from components.core.backups.contract import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files

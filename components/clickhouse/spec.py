@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from components.clickhouse.tables import Identifier, Table
-from components.core.backup import Backed
+from components.core.backups.contract import Backed
 from components.core.problems import WrongFields, closest, listed, shown
 from components.core.spec import Resources, Spec
 from components.core.types import Cpu, DnsLabel, Duration, Memory, Storage, bytes_of

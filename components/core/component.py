@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pulumi
 
-from components.core.backup import Store, facts_of, makes_backups, part_of
+from components.core.backups.contract import Store, facts_of, makes_backups, part_of
 from components.core.bindings import Binding, Endpoint, Issuer
 from components.core.catalogue import CATALOGUE, release_of
 from components.core.changes import Kept, Refusal

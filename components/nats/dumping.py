@@ -5,11 +5,11 @@ NATS documentation, "Disaster Recovery": a snapshot has the messages of a stream
 
 from dataclasses import replace
 
-from components.core.backup import Restore, part_of
+from components.core.backups.carrying import Duty
+from components.core.backups.contract import Restore, part_of
+from components.core.backups.fetching import fetching
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty
 from components.core.catalogue import CATALOGUE
-from components.core.fetching import fetching
 from components.core.mounts import OWN
 from components.core.scripting import scripts
 from components.core.site import Site

@@ -6,11 +6,11 @@ By S3 itself: the files of a server that is in use agree at no moment, and anoth
 from dataclasses import replace
 from typing import Any
 
-from components.core.backup import Restore
+from components.core.backups.carrying import Duty
+from components.core.backups.contract import Restore
+from components.core.backups.fetching import fetching
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty
 from components.core.catalogue import CATALOGUE
-from components.core.fetching import fetching
 from components.core.mounts import ROOT
 from components.core.scripting import scripts
 from components.core.site import Site

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from components.core.backup import makers_of_backups, makes_backups, part_of
+from components.core.backups.contract import makers_of_backups, makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
-from components.core.backup import Backed
+from components.core.backups.contract import Backed
 from components.core.problems import WrongFields
 from components.core.spec import Resources, Spec
 from components.core.types import (

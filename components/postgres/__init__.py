@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 
-from components.core.backups import backups_of, realise
+from components.core.backups.part import backups_of, realise
 from components.core.bindings import Binding, Certificate, Endpoint, Reach
 from components.core.catalogue import release_of
 from components.core.changes import Kept, Refusal

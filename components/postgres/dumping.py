@@ -5,10 +5,10 @@ PostgreSQL documentation, "Continuous Archiving and Point-in-Time Recovery".
 
 from dataclasses import replace
 
-from components.core.backup import Restore
+from components.core.backups.carrying import Duty
+from components.core.backups.contract import Restore
+from components.core.backups.fetching import fetching
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty
-from components.core.fetching import fetching
 from components.core.mounts import OWN
 from components.core.scripting import scripts
 from components.core.site import Site

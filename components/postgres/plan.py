@@ -6,7 +6,7 @@ Decides nothing about how instances are run; `single` and `cnpg` realise the sam
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.core.backup import makes_backups, part_of
+from components.core.backups.contract import makes_backups, part_of
 from components.core.catalogue import CATALOGUE, release_of
 from components.core.problems import ConfigError, Problem
 from components.core.site import Site, peer_hosts

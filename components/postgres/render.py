@@ -9,7 +9,7 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 
-from components.core.backup import Restore
+from components.core.backups.contract import Restore
 from components.postgres.plan import METRICS_PORT, PORT, PostgresPlan
 
 CONFIG = "/etc/postgresql"

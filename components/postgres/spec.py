@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.core.backup import SERVER, UNKNOWN, Backed, BackupTimes, Cron
+from components.core.backups.contract import SERVER, UNKNOWN, Backed, BackupTimes, Cron
 from components.core.problems import WrongFields
 from components.core.secrecy import is_secret
 from components.core.spec import Resources, ServerSpec, Spec, odd_quorum

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pulumi
 
-from components.core.backup import makes_backups
-from components.core.backups import backups_of, realise
+from components.core.backups.contract import makes_backups
+from components.core.backups.part import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Refusal
 from components.core.component import Component, Context

@@ -6,11 +6,11 @@ every node.
 
 from dataclasses import replace
 
-from components.core.backup import Restore
+from components.core.backups.carrying import Duty
+from components.core.backups.contract import Restore
+from components.core.backups.fetching import fetching
 from components.core.bindings import Binding, Reach
-from components.core.carrying import Duty
 from components.core.catalogue import CATALOGUE
-from components.core.fetching import fetching
 from components.core.mounts import OWN, ROOT
 from components.core.scripting import scripts
 from components.core.site import Site

@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from components.core.backups import backups_of, realise
+from components.core.backups.part import backups_of, realise
 from components.core.bindings import Binding, Endpoint, Reach
 from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from components.core.backup import makes_backups, part_of
+from components.core.backups.contract import makes_backups, part_of
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import OWN, own_files

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from components.core.backup import Backed
+from components.core.backups.contract import Backed
 from components.core.problems import WrongFields
 from components.core.spec import odd_quorum
 from components.core.types import Duration, Storage, bytes_of, seconds_of

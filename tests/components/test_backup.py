@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from components.core.backup import Cron, refuse_restore, spread
-from components.core.carrying import SEALING, render_schedule
+from components.core.backups.carrying import SEALING, render_schedule
+from components.core.backups.contract import Cron, refuse_restore, spread
 from components.postgres import Postgres, PostgresSpec
 from components.postgres.render import CONFIG
 from components.redis import RedisSpec

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.core.carrying import render_schedule
+from components.core.backups.carrying import render_schedule
 from components.core.scripting import scripts
 
 CURL = '''#!{python}

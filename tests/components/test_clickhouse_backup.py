@@ -19,9 +19,9 @@ import pytest
 from components.clickhouse import render
 from components.clickhouse.dumping import RESTORED, clickhouse_duty, restored
 from components.clickhouse.plan import plan_clickhouse
-from components.core.backup import Restore
+from components.core.backups.carrying import RUNS, render_settings
+from components.core.backups.contract import Restore
 from components.core.bindings import Binding, Endpoint
-from components.core.carrying import RUNS, render_settings
 from components.core.mounts import OWN
 from components.core.scripting import scripts
 from components.core.site import Site

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from components.core.carrying import SEALING
+from components.core.backups.carrying import SEALING
 from components.core.mounts import OWN
 from components.nats import Nats, NatsSpec
 from components.nats.access import certificate_name

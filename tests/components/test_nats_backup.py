@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from components.core.backup import Restore
+from components.core.backups.carrying import render_schedule, render_settings
+from components.core.backups.contract import Restore
 from components.core.bindings import Binding, Endpoint
-from components.core.carrying import render_schedule, render_settings
 from components.core.mounts import OWN
 from components.core.scripting import scripts
 from components.core.site import Site

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import pytest
 
-from components.core.backup import Restore
+from components.core.backups.carrying import render_schedule, render_settings
+from components.core.backups.contract import Restore
 from components.core.bindings import Binding, Endpoint
-from components.core.carrying import render_schedule, render_settings
 from components.core.scripting import scripts
 from components.core.site import Site
 from components.objects.access import BACKUP, KEEPER, render_buckets

@@ -14,8 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from components.core.backups.carrying import carrier_settings, render_settings
 from components.core.bindings import Binding
-from components.core.carrying import carrier_settings, render_settings
 from components.core.changes import refusals
 from components.core.scripting import scripts
 from components.core.types import bytes_of

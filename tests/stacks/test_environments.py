@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from components.core.backup import makes_backups, part_of
+from components.core.backups.contract import makes_backups, part_of
 from tests.support.checkout import ROOT
 from tests.support.environments import committed, load
 from tests.support.recording import record

@@ -5,12 +5,12 @@ from typing import Any
 
 import pulumi
 
-from components.core.backup import Restore, Store, part_of
+from components.core.backups.carrying import Duty, backup_secrets, backup_workload
+from components.core.backups.contract import Restore, Store, part_of
+from components.core.backups.fetching import fetching_secrets
 from components.core.bindings import Binding
-from components.core.carrying import Duty, backup_secrets, backup_workload
 from components.core.component import Component, Context
 from components.core.exporter import LISTENER
-from components.core.fetching import fetching_secrets
 from components.core.site import Site, peer_hosts
 from components.core.spec import ServiceSpec
 from components.core.workload import Workload

@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from components.core.backup import Backup, Store, part_of, spread
+from components.core.backups.contract import Backup, Store, part_of, spread
 from components.core.bindings import Binding, Certificate, Reach
 from components.core.catalogue import CATALOGUE
 from components.core.exporter import METRICS, file_exporter, web_config

@@ -5,9 +5,7 @@ from dataclasses import dataclass, replace
 
 import pulumi
 
-from components.core.backup import Restore, Store
-from components.core.bindings import Binding, Reach
-from components.core.carrying import (
+from components.core.backups.carrying import (
     ETC,
     KEY,
     RUNS,
@@ -17,6 +15,8 @@ from components.core.carrying import (
     probes,
     render_settings,
 )
+from components.core.backups.contract import Restore, Store
+from components.core.bindings import Binding, Reach
 from components.core.catalogue import CATALOGUE
 from components.core.mounts import directory, edge_contents, edge_files
 from components.core.scripting import scripts
