@@ -37,10 +37,10 @@ toolchain:               ## Pulumi, its plugins, the embedded cluster's programs
 	@$(PYTHON) -m toolchain install >&2
 
 test: toolchain          ## every test: plans, policies, and the real engine on an embedded cluster of its own
-	@$(PY) -m pytest tests -n 2 --dist loadgroup --ignore=tests/live
+	@$(PY) -m pytest tests -n 2 --dist loadfile --ignore=tests/live
 
 test-fast: toolchain     ## the tests that need no engine
-	@$(PY) -m pytest tests -n 2 --dist loadgroup --ignore=tests/engine --ignore=tests/live
+	@$(PY) -m pytest tests -n 2 --dist loadfile --ignore=tests/engine --ignore=tests/live
 
 test-live: toolchain     ## real servers on Docker and on a real node: dialled, used, killed, rotated; needs Linux and root
 	@$(PY) -m pytest tests/live -p no:xdist

@@ -1,4 +1,4 @@
-"""Options of the test run, how it is spread over workers, and the time that each part of it took."""
+"""Options of the test run, and the time that each part of it took."""
 
 import signal
 from collections import defaultdict
@@ -26,14 +26,6 @@ def pytest_configure() -> None:
     for told in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(told) is signal.SIG_IGN:
             signal.signal(told, signal.SIG_DFL)
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file that share a stack or a cluster run one after another in one worker."""
-    for item in items:
-        if item.path.parent.name == "engine" or item.path.stem == "test_cluster":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from components.core.backups.carrying import SEALING
 from components.core.mounts import OWN
@@ -15,6 +13,7 @@ from components.nats import Nats, NatsSpec
 from components.nats.access import certificate_name
 from stacks.config import parse
 from tests.support import surroundings
+from tests.support.certificates import asked, common_name
 from tests.support.nats import ORDERS, spec_of
 from tests.support.recording import Recorded, record
 from tests.support.site import PLACEMENT
@@ -83,11 +82,8 @@ def test_users_are_the_subjects_of_the_certificates_that_are_issued(target: str)
     docker = {**CLUSTER, "profile": "local", "target": "docker"}
     docker.pop("cluster")
     _, recorded = record(parse("test", CLUSTER if target == "kubernetes" else docker, SERVICES))
-    asked = {r.name: r.inputs["certRequestPem"] for r in recorded if r.type.endswith(":LocallySignedCert")}
-    for name in ("pki-api-client", "bus-server"):
-        subject = x509.load_pem_x509_csr(asked[f"{name}-certificate"].encode()).subject
-        (common,) = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        assert certificate_name(str(common.value)) == subject.rfc4514_string()
+    for request in (asked(recorded, "pki-api-client"), asked(recorded, "bus-server")):
+        assert certificate_name(common_name(request)) == request.subject.rfc4514_string()
 
 
 def test_its_facts_say_what_it_is() -> None:

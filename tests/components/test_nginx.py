@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stacks.config import parse
+from tests.support.certificates import asked, names_of
 from tests.support.recording import CLUSTER, Recorded, record
 
 ENVIRONMENT = {
@@ -153,8 +154,7 @@ def test_secrets_are_in_the_secret_only(objects: dict[str, dict[str, Any]]) -> N
 
 def test_its_certificate_bears_every_name_it_is_asked_for() -> None:
     platform, recorded = record(parse("test", ENVIRONMENT, SERVICES))
-    (request,) = [r.inputs for r in recorded if r.name == "gateway-server-request"]
-    assert request["dnsNames"] == ["api.example.com", "gateway.groundwork-test.svc"]
+    assert names_of(asked(recorded, "gateway-server")) == ["api.example.com", "gateway.groundwork-test.svc"]
     assert [(e.url, e.external) for e in platform.components["gateway"].endpoints()] == [
         ("https://api.example.com:443", True),
         ("https://gateway.groundwork-test.svc:443", False),

@@ -10,14 +10,13 @@ from typing import Any
 import pulumi
 import pulumi_tls
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509.oid import NameOID
 
 from components.core.certificates import CertificatePolicy
 from components.core.site import Placement, Site
 from components.pki import Pki
 from components.targets.kubernetes.target import KubernetesNames
+from tests.support.certificates import asked, common_name, names_of
 from tests.support.recording import Recorded, key_of, run
 
 PLACEMENT = Placement(region="eu-central-1")
@@ -44,13 +43,6 @@ def declare(
 
 def inputs(found: dict[str, Recorded], name: str) -> dict[str, Any]:
     return {key: value for key, value in found[name].inputs.items() if key.endswith("Pem") or key == "subject"}
-
-
-def request(found: dict[str, Recorded], name: str) -> x509.CertificateSigningRequest:
-    """What certificate `name` was asked for with."""
-    given = inputs(found, name)["certRequestPem"]
-    assert isinstance(given, str), "a secret would be one in every preview"
-    return x509.load_pem_x509_csr(given.encode())
 
 
 @pytest.mark.parametrize(
@@ -84,19 +76,17 @@ def test_authorities_of_two_roots_have_two_names() -> None:
     roots = [inputs(both, f"pki-{name}-certificate")["subject"] for name in ("root", "root-2")]
     assert roots[0] != roots[1]
     issuers = [declare(roots=[1, 2], issuer=number) for number in (1, 2)]
-    former, latter = (request(found, "pki-intermediate-certificate").subject for found in issuers)
-    assert former != latter
-    names = [subject.get_attributes_for_oid(NameOID.COMMON_NAME) for subject in (former, latter)]
-    assert names[0] == names[1], "a name has room for no more"
+    former, latter = (asked(found.values(), "pki-intermediate") for found in issuers)
+    assert former.subject != latter.subject
+    assert common_name(former) == common_name(latter), "a name has room for no more"
 
 
 def test_a_certificate_is_asked_for_its_own_key_and_names() -> None:
-    found = request(declare(), "cache-server-certificate")
+    found = asked(declare().values(), "cache-server")
     assert found.is_signature_valid
     assert found.public_key() == load_pem_private_key(key_of("cache-server-key").encode(), None).public_key()
     assert found.subject.rfc4514_string() == "CN=cache,O=Groundwork"
-    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["cache"]
+    assert names_of(found) == ["cache"]
 
 
 def test_only_what_differs_is_asked_for_anew() -> None:
@@ -111,7 +101,7 @@ def test_only_what_differs_is_asked_for_anew() -> None:
 
 def test_the_common_name_is_the_first_that_there_is_room_for() -> None:
     hosts = ("a" * 60 + ".svc.b", "cache", "localhost")
-    assert request(declare(hosts=hosts), "cache-server-certificate").subject.rfc4514_string() == "CN=cache,O=Groundwork"
+    assert common_name(asked(declare(hosts=hosts).values(), "cache-server")) == "cache"
 
 
 def test_what_a_generation_makes_anew_is_all_but_the_roots(monkeypatch: pytest.MonkeyPatch) -> None:

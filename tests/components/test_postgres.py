@@ -16,6 +16,7 @@ from components.pki import Pki
 from components.postgres import Postgres, PostgresSpec
 from components.postgres.render import scram_verifier
 from components.targets.kubernetes import Cluster
+from tests.support.certificates import asked, common_name
 from tests.support.postgres import PLACEMENT, spec_of
 from tests.support.recording import CLUSTER, Recorded, kubernetes, run
 
@@ -146,16 +147,15 @@ def test_the_operator_is_given_the_keys_it_looks_for() -> None:
 
 def test_the_pooler_enters_as_the_role_its_certificate_names() -> None:
     _, recorded = declare(spec_of(replicas=3))
-    request = named(recorded, "postgres-pooler-server-request")
     cluster = named(recorded, "postgres-cluster")["spec"]
-    role = request["subject"]["commonName"]
+    role = common_name(asked(recorded, "postgres-pooler-server"))
     assert f'hostssl postgres "{role}" all cert' in cluster["postgresql"]["pg_hba"]
     assert f'CREATE ROLE "{role}" LOGIN' in cluster["bootstrap"]["initdb"]["postInitSQL"]
 
 
 def test_instances_replicate_by_the_name_in_their_certificate() -> None:
     _, recorded = declare(spec_of(replicas=3))
-    name = named(recorded, "postgres-server-request")["subject"]["commonName"]
+    name = common_name(asked(recorded, "postgres-server"))
     mapping = named(recorded, "postgres-cluster")["spec"]["postgresql"]["pg_ident"]
     assert mapping == [f"cnpg_streaming_replica {name} streaming_replica"]
 

@@ -116,6 +116,8 @@ class Checkout:
         path = self.root / file
         self._originals.setdefault(file, path.read_text())
         settings = YAML(typ="safe").load(path)
+        # The state has the salt too; written anew, its line would be two.
+        settings.pop("encryptionsalt", None)
         given = settings["config"]["groundwork:services"]
         settings["config"]["groundwork:services"] = {name: given[name] for name in services}
         for service in (given[name] for name in services):

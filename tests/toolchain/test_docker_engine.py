@@ -20,7 +20,6 @@ from toolchain.waiting import wait_until
 
 pytestmark = [
     pytest.mark.live,
-    pytest.mark.xdist_group("docker-engine"),
     pytest.mark.skipif(bool(no_containers()), reason=no_containers()),
 ]
 REDIS = "mirror.invalid/docker.io/library/redis:8"
