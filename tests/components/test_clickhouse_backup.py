@@ -171,7 +171,7 @@ class Place:
         texts = {**duty.scripts, **scripts("core", "backup.sh"), "wish.sh": WISH,
                  "backup-settings.sh": render_settings(settings)}  # fmt: skip
         for name, text in texts.items():
-            once = re.sub(r"^(dumps|drills) (reached )?(\w+)$", r"\3", text, flags=re.MULTILINE)
+            once = re.sub(r"^(dumps|drills) (reached )?(\w+)( \d+)?$", r"\3", text, flags=re.MULTILINE)
             (etc / name).write_text(once.replace("run=/run/", f"run={self.root}/run/"))
         return self.run(etc / f"{process}.sh")
 

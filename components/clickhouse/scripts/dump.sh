@@ -63,4 +63,4 @@ take() {
   deliver
 }
 
-dumps reached take
+dumps reached take 10

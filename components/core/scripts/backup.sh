@@ -59,18 +59,44 @@ begin() { rm -rf "$taken" && mkdir -p "$taken" "$STAGING/out"; }
 # deliver [MORE]: what was taken is whole. Its name says when that was.
 deliver() { mv "$taken" "$STAGING/out/$(date -u +%Y%m%dT%H%M%SZ)${1:+.$1}"; }
 
-# dumps REACHED TAKE: has backups taken, at once and on schedule, whenever the server is reached.
+# dumps REACHED TAKE SECONDS: has backups taken, at once and on schedule, whenever the server is reached; and the drill
+# answered, where that asks. It looks every so many seconds.
 dumps() {
   until mkdir -p "$state" 2>/dev/null; do pause 1; done
   while :; do
     touch "$run/beat"
+    if [ -e "$copy/asked" ]; then work answer; fi
     if "$1"; then
       touch "$run/ready"
       note_due dump "$SCHEDULE"
       attempt dump "$2"
     fi
-    pause 10
+    pause "$3"
   done
+}
+
+# answers REACHED COMPARE: what COMPARE says of the scratch server of the drill, once that is reached.
+answers() {
+  until "$1"; do
+    [ -e "$copy/asked" ] || return
+    pause 1
+  done
+  "$2" >"$run/compared"
+  rm -f "$copy/asked" && put "$copy/compared" <"$run/compared"
+}
+
+# asks SERVER: has `dump` give the backup to the scratch server of this number and compare the two; ends it. $found is
+# `same` and what there is, or this fails.
+asks() {
+  touch "$copy/asked"
+  until [ -e "$copy/compared" ]; do
+    kill -0 "$1" 2>/dev/null || { tail -n 5 "$run/server" >&2; return 1; }
+    pause 1
+  done
+  kill "$1"
+  wait "$1"
+  found=$(cat "$copy/compared")
+  case $found in 'same '*) ;; *) log "it has not what was backed up: $found"; return 1 ;; esac
 }
 
 # newest: the newest backup in $copy, as it was when it was taken.

@@ -58,25 +58,11 @@ compare() {
   jq -rs '"same \(length) \(map(.messages) | add)"' "$run/found"
 }
 
-# answer: the drill, once its server answers.
+reached() { ask STREAM.NAMES >/dev/null; }
+
 answer() {
   export NATS_URL=tls://localhost:4222
-  until ask STREAM.NAMES >/dev/null; do
-    [ -e "$copy/asked" ] || return
-    pause 1
-  done
-  compare >"$run/compared"
-  rm -f "$copy/asked" && put "$copy/compared" <"$run/compared"
+  answers reached compare
 }
 
-until mkdir -p "$state" 2>/dev/null; do pause 1; done
-while :; do
-  touch "$run/beat"
-  if [ -e "$copy/asked" ]; then work answer; fi
-  if ask STREAM.NAMES >/dev/null; then
-    touch "$run/ready"
-    note_due dump "$SCHEDULE"
-    attempt dump take
-  fi
-  pause 2
-done
+dumps reached take 2

@@ -13,16 +13,7 @@ restore() {
     ROOT_ACCESS_KEY_ID=drill ROOT_SECRET_ACCESS_KEY=$secret
     exec versitygw posix "$copy/data"
   ) >"$run/server" 2>&1 &
-  server=$!
-  touch "$copy/asked"
-  until [ -e "$copy/compared" ]; do
-    kill -0 $server 2>/dev/null || { tail -n 5 "$run/server" >&2; return 1; }
-    pause 1
-  done
-  kill $server
-  wait $server
-  found=$(cat "$copy/compared")
-  case $found in 'same '*) ;; *) log "it has not what was backed up: $found"; return 1 ;; esac
+  asks $! || return
   set -- $found
   log "backup $(cat "$copy/name") restored: $2 buckets, $3 objects"
 }

@@ -96,6 +96,7 @@ tags() {
 }
 
 reached() {
+  reach store "$ADDRESS" "$ACCOUNT" 'cacert = "/run/groundwork/tls/ca.crt"'
   for bucket in $BUCKETS; do
     s3 --fail --output /dev/null "$address/$bucket?list-type=2&max-keys=1" 2>"$run/said" || return
   done
@@ -161,27 +162,12 @@ count() {
   echo $counted
 }
 
-# answer: the drill, once its server answers.
+serves() { s3 --fail --output /dev/null "$address/" 2>"$run/said"; }
+
 answer() {
   reach drill http://localhost "$copy/curl"
-  until s3 --fail --output /dev/null "$address/" 2>"$run/said"; do
-    [ -e "$copy/asked" ] || return
-    pause 1
-  done
-  compare >"$run/compared"
-  rm -f "$copy/asked" && put "$copy/compared" <"$run/compared"
+  answers serves compare
 }
 
-until mkdir -p "$state" 2>/dev/null; do pause 1; done
 encoding >"$codes"
-while :; do
-  touch "$run/beat"
-  if [ -e "$copy/asked" ]; then work answer; fi
-  reach store "$ADDRESS" "$ACCOUNT" 'cacert = "/run/groundwork/tls/ca.crt"'
-  if reached; then
-    touch "$run/ready"
-    note_due dump "$SCHEDULE"
-    attempt dump take
-  fi
-  pause 5
-done
+dumps reached take 5

@@ -21,4 +21,4 @@ take() {
   deliver
 }
 
-dumps reached take
+dumps reached take 10

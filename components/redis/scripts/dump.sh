@@ -20,4 +20,4 @@ take() {
   deliver
 }
 
-dumps reached take
+dumps reached take 10
