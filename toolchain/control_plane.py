@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,8 @@ from toolchain.locking import point, remove_tree
 from toolchain.pins import KUBERNETES_TOOL, KWOK_TOOL
 
 START_SECONDS = 90
+RELEASE_SECONDS = 3
+"""A process that was killed keeps its ports until its memory is given back, and is no longer seen by then."""
 
 
 def alive(profile: Profile = SIMULATED) -> dict[str, int]:
@@ -115,12 +118,14 @@ def _require_ports(components: list[Component]) -> None:
     chosen = ports()
     options = {component.port_option: component.name for component in components}
     options |= {"etcdPeerPort": "etcd"} if "etcdPort" in options else {}
-    taken = [f"{chosen[option]} ({name})" for option, name in options.items() if not is_free(chosen[option])]
-    if taken:
-        raise ToolchainError(
-            f"port {', '.join(sorted(taken))} of the embedded cluster is used by another process. End that process, or "
-            f"give up the cluster's content and get new ports: `{command('delete')}`, then start"
-        )
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while taken := [f"{chosen[option]} ({name})" for option, name in options.items() if not is_free(chosen[option])]:
+        if time.monotonic() > deadline:
+            raise ToolchainError(
+                f"port {', '.join(sorted(taken))} of the embedded cluster is used by another process. End that "
+                f"process, or give up the cluster's content and get new ports: `{command('delete')}`, then start"
+            )
+        time.sleep(0.05)
 
 
 def _record(folder: Path, component: str, number: int | None) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -206,6 +207,10 @@ def test_killed_components_are_started_again_and_nothing_is_lost(running: cluste
     assert cluster.connect().get("/api/v1/namespaces/default/configmaps/kept")["data"] == {"key": "value"}
 
 
+def held(port: int) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port))
+
+
 def test_a_stop_leaves_no_process_and_a_start_trusts_neither_old_numbers_nor_taken_ports(
     running: cluster.Cluster,
 ) -> None:
@@ -213,13 +218,13 @@ def test_a_stop_leaves_no_process_and_a_start_trusts_neither_old_numbers_nor_tak
     assert processes.running(cluster_files.folder()) == {}
     assert run("status")[0] == 3
     port = cluster_files.ports()["kubeSchedulerPort"]
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with held(port):
         code, output = run("start")
     assert code == 1
     assert f"port {port} (kube-scheduler) of the embedded cluster is used by another process" in output
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with held(port) as dying, subprocess.Popen(["sleep", "60"]) as stranger:
+        # A killed process that gives its memory back is seen no more, and still has its ports.
+        Timer(1.0, dying.close).start()
         (cluster_files.work_folder() / "pids" / "etcd.pid").write_text(str(stranger.pid))
         both = [command("start"), command("start")]
         outputs = [process.communicate(timeout=120) for process in both]
