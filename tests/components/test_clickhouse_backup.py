@@ -95,8 +95,10 @@ SELECT 5, id FROM api.copied ORDER BY id;
 SELECT 6, * FROM api.hourly;
 SELECT 7, * FROM api.named ORDER BY id;
 SELECT 8, database, replaceRegexpOne(name, '[0-9a-f-]{{36}}$', ''), engine FROM system.tables
-    WHERE database NOT IN ('system', 'gw_restore', 'information_schema', 'INFORMATION_SCHEMA') ORDER BY ALL;
+    WHERE database NOT IN ('system', 'gw_restore', 'information_schema', 'INFORMATION_SCHEMA')
+    AND NOT startsWith(name, '.tmp.') ORDER BY ALL;
 """
+"""What a view that is made anew keeps for itself meanwhile is nobody's."""
 
 FEW = f"""
 CREATE DATABASE api;
