@@ -97,12 +97,12 @@ def _nginx(repository: str, *more: str) -> Recipe:
     return Recipe(repository, "nginx with brotli", user, (*NGINX, *more), command=command, stop_signal="SIGQUIT")
 
 
-def _postgres(repository: str, uid: int) -> Recipe:
+def _postgres(repository: str, uid: int, *more: str) -> Recipe:
     return Recipe(
         repository,
         "PostgreSQL",
         User("postgres", uid, uid, "/var/lib/postgresql"),
-        POSTGRES,
+        (*POSTGRES, *more),
         folders={"/var/lib/postgresql": 0o1777, "/run/postgresql": 0o3777},
         environment=POSTGRES_PATH,
         command=("postgres",),
@@ -113,8 +113,8 @@ def _postgres(repository: str, uid: int) -> Recipe:
 RECIPES = (
     _postgres("library/postgres", 999),
     # CloudNativePG's operator runs it with its own program as the command; its documentation, "Container image
-    # requirements".
-    _postgres("cloudnative-pg/postgresql", 26),
+    # requirements". What has `system` in its tag has Barman Cloud too: postgres-containers, "Image types".
+    _postgres("cloudnative-pg/postgresql", 26, "barman-cli-cloud", "gzip", "tar"),
     # The operator calls /usr/bin/pgbouncer as 998:996.
     Recipe(
         "cloudnative-pg/pgbouncer",
