@@ -47,6 +47,9 @@ class SecretFile:
 
     path: str
     slot: str
+    kept_in: str = ""
+    """Secret of the namespace that has the slot already; for workloads that only Kubernetes runs. Empty: the content is
+    handed in with the workload."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,13 @@ class Workload:
     data_class: str
     uid: int
     """User and group id every process runs as; never 0."""
-    beside: str = ""
-    """Workload that it works for, and whose account it runs as; neither is given a token. It is one, and may be away
-    for a while: no disruption budget guards it."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """Annotations of its account by which a cloud knows it; for workloads that only Kubernetes runs."""
+    account: str = ""
+    """Workload whose account it runs as; neither is given a token. Empty: it has one of its own."""
+    background: bool = False
+    """Whether it works on its own: nobody waits for it, and it may be away for a while, so that no disruption budget
+    guards it."""
     part: str = ""
     """What it is of a service that has several workloads: its name is that of the service, `-` and this. Empty: all."""
     replicas: int = 1
@@ -173,4 +180,4 @@ class Workload:
     @property
     def slots(self) -> tuple[str, ...]:
         """Names of the secrets that must be handed in with this workload."""
-        return tuple(dict.fromkeys(secret.slot for secret in self.secrets))
+        return tuple(dict.fromkeys(secret.slot for secret in self.secrets if not secret.kept_in))

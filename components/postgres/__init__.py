@@ -123,6 +123,7 @@ class Postgres(Component):
             words = ("app", "backup", "barman-cloud", "pooler", "pooler-tls", "primary", "r", "ro", "rw", "tls")
             names += [f"object/{name}-{word}" for word in words]
             names += [f"object/{name}-role-{role}" for role in roles] + [f"database/{name}-{role}" for role in roles]
+            names += [f"object/{name}-drill{suffix}" for suffix in ("", "-peers")]
             names += [f"certificate/{name}-pooler-server"]
         return names
 

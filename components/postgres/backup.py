@@ -63,6 +63,11 @@ def backup_manifests(plan: PostgresPlan, namespace: str, labels: Mapping[str, st
     return manifests
 
 
+def destination(backup: Backup, namespace: str) -> str:
+    """Where in the bucket the backups of this environment's services are, each below its own name."""
+    return f"s3://{backup.bucket}/{namespace}"
+
+
 def _store_name(plan: PostgresPlan) -> str:
     return f"{plan.name}-backup"
 
@@ -75,7 +80,7 @@ def _store(backup: Backup, namespace: str) -> Manifest:
     # Other S3 services often refuse the header that asks for encryption, and encrypt by their own settings.
     treatment = {"compression": "gzip"} if backup.endpoint else {"compression": "gzip", "encryption": "AES256"}
     configuration: Manifest = {
-        "destinationPath": f"s3://{backup.bucket}/{namespace}",
+        "destinationPath": destination(backup, namespace),
         "s3Credentials": credentials,
         "wal": treatment,
         "data": treatment,

@@ -1,6 +1,6 @@
 """The native half: a replicated PostgreSQL on Kubernetes, run by CloudNativePG.
 
-Creates what `cnpg` renders and adds nothing but secret content.
+Creates what `cnpg` and `drilling` render and adds nothing but secret content.
 """
 
 from base64 import b64encode
@@ -12,6 +12,7 @@ from components.core.bindings import Issuer
 from components.core.component import Component
 from components.core.target import Target
 from components.postgres.cnpg import Ground, render_cluster
+from components.postgres.drilling import drill_workload
 from components.postgres.plan import PostgresPlan
 from components.targets.kubernetes import Kubernetes
 
@@ -50,6 +51,8 @@ def realise_replicated(
         for role, manifest in manifests.items()
         if role not in databases
     }
+    if backup := plan.spec.backup_in_bucket:
+        target.realise(parent, drill_workload(plan, backup, parent.context.site, target.namespace), {})
     # A standby is copied after a checkpoint that takes its time over what was written: minutes, after a new database.
     after = [made["cluster"]]
     return [

@@ -3,8 +3,6 @@
 CloudNativePG documentation, "Networking".
 """
 
-from urllib.parse import urlsplit
-
 from components.core.bindings import Reach
 from components.postgres.plan import PORT, STATUS_PORT, PostgresPlan
 from components.postgres.pods import instances_selector, pooler_selector
@@ -42,9 +40,8 @@ def pooler_policy(plan: PostgresPlan) -> Manifest:
 
 
 def _bucket_ports(plan: PostgresPlan) -> list[int]:
-    endpoint = plan.spec.backup and plan.spec.backup.endpoint
-    port = urlsplit(endpoint).port if endpoint else None
-    return [port] if port and port not in _HTTPS else []
+    backup = plan.spec.backup
+    return [backup.bucket_port] if backup and backup.bucket_port not in _HTTPS else []
 
 
 def _https_out(*more: int) -> Manifest:

@@ -4,10 +4,11 @@ Decides nothing about how instances are run; `single` and `cnpg` realise the sam
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.core.backups.contract import makes_backups, part_of
 from components.core.catalogue import CATALOGUE, release_of
+from components.core.exporter import LISTENER
 from components.core.problems import ConfigError, Problem
 from components.core.site import Site, peer_hosts
 from components.core.types import bytes_of, seconds_of
@@ -18,6 +19,8 @@ PORT = 5432
 METRICS_PORT = 9187
 STATUS_PORT = 8000
 POOLER_METRICS_PORT = 9127
+DRILL = "drill"
+"""The part of a replicated one that tries its backups; that of a single one is a service's of its own."""
 
 _MEBIBYTE = 2**20
 _SPARE_CONNECTIONS = 20
@@ -43,7 +46,8 @@ class PostgresPlan:
     pooler: Pooler
     """Its pool size is also that of a consumer's own pool."""
     pooler_hosts: tuple[str, ...]
-    """Names in the pooler's certificate; the first is also its role on the servers. Empty: it has the server's."""
+    """Names in the pooler's certificate, which the drill shows too; the first is also its role on the servers. Empty:
+    it has the server's."""
     roles: tuple[str, ...]
     """One role, and one database of that name, for each consumer."""
     settings: Mapping[str, str]
@@ -87,7 +91,7 @@ def plan_postgres(name: str, spec: PostgresSpec, site: Site) -> PostgresPlan:
         host=site.names.host(service),
         hosts=_instance_hosts(name, spec, site),
         pooler=pooler,
-        pooler_hosts=(service, site.names.host(service)) if spec.replicated else (),
+        pooler_hosts=_pooler_hosts(name, spec, site) if spec.replicated else (),
         roles=roles,
         settings=_settings(spec, pooler, len(roles), wal_storage),
         wal_storage=wal_storage,
@@ -118,6 +122,12 @@ def _instance_hosts(name: str, spec: PostgresSpec, site: Site) -> tuple[str, ...
     return (*services, *(site.names.host(service) for service in services))
 
 
+def _pooler_hosts(name: str, spec: PostgresSpec, site: Site) -> tuple[str, ...]:
+    pooler, drill = f"{name}-pooler", f"{name}-{DRILL}"
+    tried = (drill, site.names.host(drill), *peer_hosts(site.names, drill, 1)) if spec.backup_in_bucket else ()
+    return (pooler, site.names.host(pooler), *tried)
+
+
 def _listeners(spec: PostgresSpec) -> tuple[Listener, ...]:
     both = (
         Listener("postgresql", PORT, "postgresql", "mutual"),
@@ -129,6 +139,7 @@ def _listeners(spec: PostgresSpec) -> tuple[Listener, ...]:
         *both,
         Listener("status", STATUS_PORT, "https", "server", service=False),
         Listener("pooler-metrics", POOLER_METRICS_PORT, "https", "server", service=False),
+        *([replace(LISTENER, name="drill-metrics")] if spec.backup_in_bucket else []),
     )
 
 

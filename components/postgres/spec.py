@@ -1,7 +1,8 @@
 """What a person decides about a PostgreSQL service. Knows no consumer and no surroundings."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -87,8 +88,8 @@ class Backup(BackupTimes):
     to: DnsLabel | None = None
     """Service of kind `objects` that receives the backups and, continuously, the write-ahead log of a single one."""
     drill: Cron = "0 4 * * 0"
-    """When the newest backup of a single one is restored into a scratch server and looked at, in UTC. Default Sundays
-    at four; the first drill follows the first backup."""
+    """When the newest backup is restored into a scratch server and looked at, in UTC. Default Sundays at four; the
+    first drill follows the first backup. Snapshots of volumes are not tried."""
     log_every: Duration = "1m"
     """Longest time that what was committed waits on a single one until it is carried away. Default 1 minute."""
     bucket: S3Bucket | None = None
@@ -134,8 +135,17 @@ class Backup(BackupTimes):
             yield field, "given; only a bucket has it; remove it or set bucket"
 
     def _unfit_times(self) -> Iterator[tuple[str, str]]:
-        for field in sorted({"drill", "log_every"} & self.model_fields_set if self.to is None else ()):
-            yield field, "given; only backups to an object store of the environment have it; remove it or set `to`"
+        given = self.model_fields_set
+        if "log_every" in given and self.to is None:
+            text = "given; only backups to an object store of the environment have it; remove it or set `to`"
+            yield "log_every", text
+        if "drill" in given and self.snapshot_class is not None:
+            yield "drill", "given; snapshots of volumes are not tried; remove it or set bucket"
+
+    @property
+    def bucket_port(self) -> int:
+        """Port of the bucket's service."""
+        return urlsplit(self.endpoint or "").port or 443
 
     def facts(self, region: str) -> dict[str, str]:
         """Where they go and how they are encrypted there; of an object store, whoever knows it says that."""
@@ -143,12 +153,17 @@ class Backup(BackupTimes):
             return {**super().facts(region), "drill": self.drill}
         encryption = SERVER if self.bucket and not self.endpoint else UNKNOWN
         place = {"target": self.bucket or self.snapshot_class or "", "region": self.region or region}
-        return {**super().facts(region), **place, "encryption": encryption}
+        drill = {"drill": self.drill} if self.bucket else {}
+        return {**super().facts(region), **drill, **place, "encryption": encryption}
 
 
 class PostgresSpec(ServerSpec, Backed):
     """A PostgreSQL server, or several with synchronous replication and automatic failover."""
 
+    one_begins: ClassVar[str] = (
+        "its operator restores a replicated PostgreSQL by means of its own; set replicas: 1, and copy the databases "
+        "from there with pg_dump"
+    )
     replicas: Replicas = 1
     """Instances. 1: a single server, on any target. 3, 5, ...: replicated, on Kubernetes. Default 1."""
     storage: Storage = "10Gi"
@@ -197,3 +212,8 @@ class PostgresSpec(ServerSpec, Backed):
     def replicated(self) -> bool:
         """Whether an operator runs several instances of it."""
         return self.replicas > 1
+
+    @property
+    def backup_in_bucket(self) -> Backup | None:
+        """Its backups, where the operator keeps them in a bucket and a part of it tries them."""
+        return self.backup if self.backup and self.backup.bucket else None

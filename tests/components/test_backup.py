@@ -115,7 +115,8 @@ def test_replicated_ones_say_where_theirs_go_too() -> None:
     spec = PostgresSpec.model_validate({"kind": "postgres", "replicas": 3, "backup": bucket})
     assert spec.backup
     assert spec.backup.facts("eu-central-1") == {
-        "schedule": "0 2 * * *", "retention": "30d", "target": "acme", "region": "eu-west-1", "encryption": "server",
+        "schedule": "0 2 * * *", "retention": "30d", "drill": "0 4 * * 0", "target": "acme", "region": "eu-west-1",
+        "encryption": "server",
     }  # fmt: skip
     elsewhere = spec.backup.model_copy(update={"endpoint": "https://s3.example.com"})
     assert elsewhere.facts("eu-central-1")["encryption"] == "unknown", "other services are not asked to"

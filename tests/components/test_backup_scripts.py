@@ -61,9 +61,10 @@ class Carrier:
             "RETENTION": 10 * 86400, "SCHEDULE": render_schedule("0 2 * * *"), "DRILL": render_schedule("0 4 * * 0"),
         }  # fmt: skip
         (root / "etc" / "backup-settings.sh").write_text("".join(f"{k}='{v}'\n" for k, v in settings.items()))
-        (root / "etc" / "backup.sh").write_text(scripts("core", "backup.sh")["backup.sh"])
+        shared = scripts("core", "backup.sh")["backup.sh"].replace("/run/metrics", f"{root}/metrics")
+        (root / "etc" / "backup.sh").write_text(shared)
         functions = scripts("core", "carrier.sh")["carrier.sh"].partition("until list set/")[0]
-        own = functions.replace("/run/carrier", f"{root}/run").replace("/run/metrics", f"{root}/metrics")
+        own = functions.replace("/run/carrier", f"{root}/run")
         self._script, self._functions, self._root = root / "etc" / "carrier.sh", own, root
 
     def run(self, commands: str) -> subprocess.CompletedProcess[str]:
@@ -198,7 +199,8 @@ def test_the_only_backup_is_kept_however_old(carrier: Carrier) -> None:
 
 def test_metrics_say_how_it_stands(carrier: Carrier, tmp_path: Path) -> None:
     carrier.put_out(WHOLE, b"x")
-    carrier.run('ship_sets; echo $(($(date -u +%s) - 100)) | put "$state/drilled"; measure')
+    figures = "shipped:last_success drilled:last_drill_success log:last_log"
+    carrier.run(f'ship_sets; echo $(($(date -u +%s) - 100)) | put "$state/drilled"; measure {figures}')
     lines = dict(
         line.rsplit(" ", 1)
         for line in (tmp_path / "metrics" / "backup.prom").read_text().splitlines()

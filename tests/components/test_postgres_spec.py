@@ -133,17 +133,21 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["services.postgres.backup.region: given; only a bucket has it; remove it or set bucket"],
     ),
     (
-        {"replicas": 3, "backup": {**BUCKET, "drill": "0 4 * * 0"}},
+        {"replicas": 3, "backup": {**BUCKET, "log_every": "1m"}},
         [
-            "services.postgres.backup.drill: given; only backups to an object store of the environment have it; "
+            "services.postgres.backup.log_every: given; only backups to an object store of the environment have it; "
             "remove it or set `to`"
         ],
     ),
     (
+        {"replicas": 3, "backup": {"snapshot_class": "fast", "drill": "0 4 * * 0"}},
+        ["services.postgres.backup.drill: given; snapshots of volumes are not tried; remove it or set bucket"],
+    ),
+    (
         {"replicas": 3, "restore": {"store": "objects"}},
         [
-            "services.postgres.restore: given with 3 replicas; one begins with a backup, and the others copy what it "
-            "has; set replicas: 1, and more of them once it runs"
+            "services.postgres.restore: given with 3 replicas; its operator restores a replicated PostgreSQL by means "
+            "of its own; set replicas: 1, and copy the databases from there with pg_dump"
         ],
     ),
     (

@@ -141,6 +141,10 @@ class Backed(ServiceSpec):
 
     many_begin: ClassVar[bool] = False
     """Whether several instances can begin with a backup together."""
+    one_begins: ClassVar[str] = (
+        "one begins with a backup, and the others copy what it has; set replicas: 1, and more of them once it runs"
+    )
+    """Why they can't, and the way out."""
     backup: Backup | None = None
     """Where its backups go. Default: none."""
     restore: Restore | None = None
@@ -150,8 +154,7 @@ class Backed(ServiceSpec):
     def _begins_as_one(self) -> "Backed":
         replicas = getattr(self, "replicas", 1)
         if self.restore and replicas > 1 and not self.many_begin:
-            text = f"given with {replicas} replicas; one begins with a backup, and the others copy what it has"
-            raise WrongFields(("restore", f"{text}; set replicas: 1, and more of them once it runs"))
+            raise WrongFields(("restore", f"given with {replicas} replicas; {self.one_begins}"))
         return self
 
     @property

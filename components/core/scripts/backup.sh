@@ -105,15 +105,40 @@ newest() {
   (cd "$copy" && sha256sum -c sums >/dev/null)
 }
 
-# drills COMMAND...: has the newest backup restored, from the first one on, and says when that has succeeded.
+# drills COMMAND...: has the newest backup restored again and again.
 drills() {
   while :; do
     touch "$run/beat" "$run/ready"
-    if [ -e "$state/shipped" ]; then note_due drill "$DRILL"; fi
-    if [ -e "$state/drill.wanted" ]; then
-      if attempt drill "$@"; then date -u +%s | put "$state/drilled"; fi
-      rm -rf "$copy"
-    fi
+    drill_due "$@"
     pause 2
   done
+}
+
+# drill_due COMMAND...: has the newest backup restored where it is time, from the first one on, and says when that has
+# succeeded.
+drill_due() {
+  if [ -e "$state/shipped" ]; then note_due drill "$DRILL"; fi
+  if [ -e "$state/drill.wanted" ]; then
+    if attempt drill "$@"; then date -u +%s | put "$state/drilled"; fi
+    rm -rf "$copy"
+  fi
+}
+
+# measure FILE:NAME...: metrics for the neighbour that serves them: when each was done last. A time that there is not is
+# the oldest there can be.
+measure() {
+  [ -d /run/metrics ] || return 0
+  now=$(date -u +%s)
+  {
+    for figure; do
+      at=$(cat "$state/${figure%%:*}" 2>/dev/null || echo 0)
+      echo "# TYPE groundwork_backup_${figure#*:}_timestamp_seconds gauge"
+      echo "groundwork_backup_${figure#*:}_timestamp_seconds{service=\"$SERVICE\"} $at"
+    done
+    at=$(cat "$state/drilled" 2>/dev/null || echo 0)
+    echo "# TYPE groundwork_backup_drill_age_seconds gauge"
+    echo "groundwork_backup_drill_age_seconds{service=\"$SERVICE\"} $((now - at))"
+    echo "# TYPE groundwork_backup_size_bytes gauge"
+    echo "groundwork_backup_size_bytes{service=\"$SERVICE\"} $(cat "$state/size" 2>/dev/null || echo 0)"
+  } | put /run/metrics/backup.prom
 }

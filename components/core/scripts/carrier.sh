@@ -161,24 +161,6 @@ fetch_set() {
   log "backup $chosen is here"
 }
 
-# measure: metrics for the neighbour that serves them. A time that there is not is the oldest there can be.
-measure() {
-  [ -d /run/metrics ] || return 0
-  now=$(date -u +%s)
-  {
-    for figure in shipped:last_success drilled:last_drill_success log:last_log; do
-      at=$(cat "$state/${figure%%:*}" 2>/dev/null || echo 0)
-      echo "# TYPE groundwork_backup_${figure#*:}_timestamp_seconds gauge"
-      echo "groundwork_backup_${figure#*:}_timestamp_seconds{service=\"$SERVICE\"} $at"
-    done
-    at=$(cat "$state/drilled" 2>/dev/null || echo 0)
-    echo "# TYPE groundwork_backup_drill_age_seconds gauge"
-    echo "groundwork_backup_drill_age_seconds{service=\"$SERVICE\"} $((now - at))"
-    echo "# TYPE groundwork_backup_size_bytes gauge"
-    echo "groundwork_backup_size_bytes{service=\"$SERVICE\"} $(cat "$state/size" 2>/dev/null || echo 0)"
-  } | put /run/metrics/backup.prom
-}
-
 until list set/ >/dev/null; do touch "$run/beat"; pause 2; done
 touch "$run/ready"
 served=0
@@ -188,6 +170,6 @@ while :; do
   wait=1
   if [ $served -gt 0 ]; then served=$((served - 1)) wait=0.1; fi
   ship_log && ship_sets && serve || wait=5
-  measure
+  measure shipped:last_success drilled:last_drill_success log:last_log
   pause $wait
 done

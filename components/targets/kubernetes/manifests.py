@@ -24,8 +24,10 @@ def render_workload(
     manifests: dict[str, Manifest] = {
         "network": {**_head("networking.k8s.io/v1", "NetworkPolicy", meta), "spec": policy_of(workload)},
     }
-    if not workload.beside:
-        manifests["account"] = {**_head("v1", "ServiceAccount", meta), "automountServiceAccountToken": False}
+    if not workload.account:
+        account = metadata(workload.name, namespace, labels, **_annotations(workload.identity))
+        manifests["account"] = {**_head("v1", "ServiceAccount", account), "automountServiceAccountToken": False}
+    if not workload.background:
         manifests["disruption"] = {
             **_head("policy/v1", "PodDisruptionBudget", meta),
             "spec": {"maxUnavailable": 1, "selector": instance_selector(workload.service, workload.part)},
@@ -52,6 +54,10 @@ def render_workload(
 def config_hash(workload: Workload) -> str:
     """Changes exactly when a configuration file does, so that the pods restart then and only then."""
     return hashlib.sha256(json.dumps(_config_data(workload), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _annotations(values: Mapping[str, str]) -> Manifest:
+    return {"annotations": dict(values)} if values else {}
 
 
 def _head(api_version: str, kind: str, meta: Manifest) -> Manifest:

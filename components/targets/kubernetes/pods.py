@@ -24,7 +24,7 @@ def pod_template(
     return {
         "metadata": {"labels": dict(labels), "annotations": dict(annotations)},
         "spec": {
-            "serviceAccountName": workload.beside or workload.name,
+            "serviceAccountName": workload.account or workload.name,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": workload.grace_seconds,
@@ -128,14 +128,10 @@ def _sources(workload: Workload, directory: str) -> list[Manifest]:
         for file in workload.files
         if dirname(file.path) == directory
     ]
-    secret = [
-        {"key": secret.slot, "path": basename(secret.path)}
-        for secret in workload.secrets
-        if dirname(secret.path) == directory
-    ]
-    sources: list[Manifest] = []
-    if config:
-        sources.append({"configMap": {"name": workload.name, "items": config}})
-    if secret:
-        sources.append({"secret": {"name": workload.name, "items": secret}})
-    return sources
+    secrets: dict[str, list[Manifest]] = {}
+    for secret in workload.secrets:
+        if dirname(secret.path) == directory:
+            item: Manifest = {"key": secret.slot, "path": basename(secret.path)}
+            secrets.setdefault(secret.kept_in or workload.name, []).append(item)
+    found: list[Manifest] = [{"configMap": {"name": workload.name, "items": config}}] if config else []
+    return found + [{"secret": {"name": name, "items": items}} for name, items in secrets.items()]

@@ -87,7 +87,13 @@ class Kubernetes:
         # The autoscaler owns the size once it has changed it; an update must not set it back.
         leave = ["spec.replicas"] if workload.autoscale else []
         return [
-            self.create(parent, f"{workload.name}-{role}", manifest, leave if role == "set" else [])
+            self.create(
+                parent,
+                f"{workload.name}-{role}",
+                manifest,
+                leave if role == "set" else [],
+                awaited=not workload.background,
+            )
             for role, manifest in manifests.items()
         ]
 
@@ -108,10 +114,12 @@ class Kubernetes:
         manifest: Manifest,
         leave: Sequence[str] = (),
         after: Sequence[pulumi.Resource] = (),
+        awaited: bool = True,
     ) -> pulumi.Resource:
         """Create one namespaced object.
 
-        `leave`: fields that somebody else owns after the creation. `after`: what must serve before.
+        `leave`: fields that somebody else owns after the creation. `after`: what must serve before. `awaited`: whether
+        those who use its service wait for it.
         """
         serves = manifest["kind"] not in _PASSIVE
         options = pulumi.ResourceOptions(
@@ -127,8 +135,7 @@ class Kubernetes:
             manifest = _annotated(manifest, "pulumi.com/skipAwait", "true")
         resource = KubernetesObject(name, manifest, options)
         self.made.append(resource)
-        if serves:
-            # What makes backups is no part of its service: nobody waits for it.
+        if serves and awaited:
             meta: Any = manifest["metadata"]
             self._serving.setdefault(meta["labels"][INSTANCE], []).append(resource)
         return resource
