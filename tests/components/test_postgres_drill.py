@@ -139,7 +139,7 @@ def test_the_newest_that_is_whole_counts(barman: Barman) -> None:
     older = {**NEWEST, "backup_id": "20261121T020000", "end_time_iso": "2026-11-21T02:05:00+00:00"}
     begun = {**NEWEST, "backup_id": "20261122T030000", "status": "STARTED", "end_time_iso": None}
     barman.lists(older, NEWEST, begun)
-    done = barman.run('newest; cat "$run/newest"')
+    done = barman.run('survey; cat "$run/newest"')
     assert (done.stdout, done.stderr) == (FOUND, "")
     state = barman.root / "staging/state"
     assert ((state / "shipped").read_text(), (state / "size").read_text()) == ("1795313100\n", "7\n")
@@ -152,7 +152,7 @@ def test_the_newest_that_is_whole_counts(barman: Barman) -> None:
 
 def test_without_a_backup_there_is_nothing_to_try(barman: Barman) -> None:
     barman.lists()
-    assert barman.run("newest && drill_due restore").stdout == ""
+    assert barman.run("survey && drill_due restore").stdout == ""
     assert not (barman.root / "staging/state/shipped").exists()
     assert not (barman.root / "staging/state/drill.wanted").exists()
 
@@ -160,7 +160,7 @@ def test_without_a_backup_there_is_nothing_to_try(barman: Barman) -> None:
 def test_a_bucket_that_does_not_answer_is_not_taken_for_an_empty_one(barman: Barman) -> None:
     barman.program("barman-cloud-backup-list", "exit 2")
     (barman.root / "run/newest").write_text(FOUND)
-    assert barman.run("newest || echo failed").stdout == "failed\n"
+    assert barman.run("survey || echo failed").stdout == "failed\n"
     assert (barman.root / "run/newest").read_text() == FOUND
 
 

@@ -20,8 +20,8 @@ cloud() {
   identify && "barman-cloud-$tool" ${ENDPOINT:+--endpoint-url "$ENDPOINT"} "$@"
 }
 
-# newest: which backup is the newest that is whole, when it was, and its size; nothing where there is none.
-newest() {
+# survey: which backup is the newest that is whole, when it was, and its size; nothing where there is none.
+survey() {
   cloud backup-list --format json "$SOURCE" "$SERVICE" >"$run/list" &&
     python3 "${0%/*}/newest.py" <"$run/list" >"$run/newest" || return
   if read -r name ended size <"$run/newest"; then
@@ -42,7 +42,7 @@ restore() {
 until mkdir -p "$state" 2>/dev/null; do pause 1; done
 while :; do
   touch "$run/beat"
-  if work newest; then touch "$run/ready"; fi
+  if work survey; then touch "$run/ready"; fi
   drill_due restore
   measure shipped:last_success drilled:last_drill_success
   pause 60
