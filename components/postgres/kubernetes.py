@@ -42,23 +42,25 @@ def realise_replicated(
         **{f"role-{role}": {"username": role, "password": verifiers[role]} for role in plan.roles},
     }
     for role, values in content.items():
-        manifests[role]["data"] = {
-            key: pulumi.Output.from_input(value).apply(_encoded) for key, value in values.items()
-        }
+        manifests[role]["data"] = {key: pulumi.Output.from_input(one).apply(_encoded) for key, one in values.items()}
     databases = {role: manifest for role, manifest in manifests.items() if manifest["kind"] == "Database"}
     made = {
         role: target.create(parent, f"{plan.name}-{role}", manifest)
         for role, manifest in manifests.items()
         if role not in databases
     }
-    if backup := plan.spec.backup_in_bucket:
-        target.realise(parent, drill_workload(plan, backup, parent.context.site, target.namespace), {})
+    _realise_drill(parent, plan, target)
     # A standby is copied after a checkpoint that takes its time over what was written: minutes, after a new database.
     after = [made["cluster"]]
     return [
         *made.values(),
         *(target.create(parent, f"{plan.name}-{role}", d, after=after) for role, d in databases.items()),
     ]
+
+
+def _realise_drill(parent: Component, plan: PostgresPlan, target: Kubernetes) -> None:
+    if backup := plan.spec.backup_in_bucket:
+        target.realise(parent, drill_workload(plan, backup, parent.context.site, target.namespace), {})
 
 
 def _encoded(text: str) -> str:
