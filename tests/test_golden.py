@@ -8,6 +8,7 @@ files anew; the diff is then what a reviewer reads.
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ ENVIRONMENT = {
 }
 
 
+BESIDE = re.compile(r"\$(?:here|\{0%/\*\})/([\w.-]+)")
+"""How a script names a file of its own folder."""
 DOCKER = {"profile": "local", "target": "docker", "placement": ENVIRONMENT["placement"], "owner": "team-platform"}
 
 
@@ -49,6 +52,16 @@ def test_objects_are_as_the_catalogue_says(path: Path, request: pytest.FixtureRe
     assert identities(found) == identities(expected), f"the objects of {case['service']} are others; see `make golden`"
     for manifest, wanted in zip(found, expected, strict=True):
         assert manifest == wanted, f"{identities([manifest])[0]} differs; see `make golden`"
+
+
+@pytest.mark.parametrize("path", cases("*.kubernetes.yaml"))
+def test_scripts_have_beside_them_what_they_read(path: Path) -> None:
+    for manifest in documents(path)[1:]:
+        files = manifest.get("data", {}) if manifest["kind"] == "ConfigMap" else {}
+        # Of what many share, none needs everything.
+        own = {name: text for name, text in files.items() if name.endswith(".sh") and name != "backup.sh"}
+        wanted = {name: set(BESIDE.findall(text)) - set(files) for name, text in own.items()}
+        assert not any(wanted.values()), f"{identities([manifest])[0]} lacks what a script reads: {wanted}"
 
 
 @pytest.mark.parametrize("path", cases("error_*.yaml"))

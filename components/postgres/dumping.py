@@ -25,7 +25,7 @@ def postgres_duty(plan: PostgresPlan) -> Duty:
     return Duty(
         dump_image=plan.image,
         drill_image=plan.image,
-        scripts=scripts("postgres", "dump.sh", "drill.sh", "wal.sh"),
+        scripts=scripts("postgres", "dump.sh", "drill.sh", "scratch.sh", "wal.sh"),
         settings={},
         memory=_DRILL_MEMORY,
         folder=DATA,
