@@ -13,6 +13,7 @@ import pytest
 
 from components.core.backups.carrying import ETC
 from components.core.site import Site
+from components.core.workload import Workload
 from components.postgres.cnpg import Ground, render_cluster
 from components.postgres.drilling import drill_workload
 from components.targets.kubernetes.manifests import render_workload
@@ -32,13 +33,17 @@ NEWEST = {
 FOUND = "20261122T020000 1795313100 7\n"
 
 
-def drill(backup: dict[str, Any]) -> dict[str, Any]:
-    """The objects of the drill by their role."""
+def workload_of(backup: dict[str, Any]) -> Workload:
+    """The drill of these backups."""
     plan = plan_of("api", replicas=3, storage="50Gi", wal_storage="10Gi", backup=backup)
     site = Site("test", PLACEMENT, NAMES, {"postgres": ("api",)})
     assert plan.spec.backup
-    workload = drill_workload(plan, plan.spec.backup, site, "groundwork-test")
-    return render_workload(workload, "test", "groundwork-test", PLACEMENT, "fast", load_balancer=False)
+    return drill_workload(plan, plan.spec.backup, site, "groundwork-test")
+
+
+def drill(backup: dict[str, Any]) -> dict[str, Any]:
+    """Its objects by their role."""
+    return render_workload(workload_of(backup), "test", "groundwork-test", PLACEMENT, "fast", load_balancer=False)
 
 
 def secrets(manifests: dict[str, Any]) -> dict[str, list[str]]:
@@ -91,15 +96,11 @@ def test_nobody_waits_for_it_and_its_disk_holds_what_a_server_has() -> None:
 class Barman:
     """The script, with stand-ins for Barman Cloud and for the server."""
 
-    def __init__(self, root: Path, **fields: Any) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         for folder in ("bin", "etc", "run", "metrics", "keys", "staging/state"):
             (root / folder).mkdir(parents=True)
-        plan = plan_of("api", replicas=3, backup=BY_KEYS)
-        site = Site("test", PLACEMENT, NAMES, {"postgres": ("api",)})
-        assert plan.spec.backup
-        workload = drill_workload(plan, plan.spec.backup, site, "groundwork-test")
-        for file in workload.files:
+        for file in workload_of(BY_KEYS).files:
             if file.path.startswith(ETC):
                 text = file.content.replace("/run/drill", f"{root}/run").replace("/run/metrics", f"{root}/metrics")
                 text = text.replace("/var/lib/postgresql", f"{root}/staging").replace(
