@@ -64,6 +64,18 @@ def test_scripts_have_beside_them_what_they_read(path: Path) -> None:
         assert not any(wanted.values()), f"{identities([manifest])[0]} lacks what a script reads: {wanted}"
 
 
+@pytest.mark.parametrize("path", cases("*.docker.yaml"))
+def test_no_command_has_an_empty_word(path: Path) -> None:
+    """The provider of Docker refuses it, and only when the container is made."""
+    commands = {
+        one["name"]: [*one.get("entrypoints", ()), *one.get("command", ())]
+        for one in documents(path)[1:]
+        if one["docker"] == "Container"
+    }
+    assert commands, "no container was looked at"
+    assert {name: words for name, words in commands.items() if "" in words} == {}
+
+
 @pytest.mark.parametrize("path", cases("error_*.yaml"))
 def test_mistakes_are_answered_as_the_catalogue_says(path: Path, request: pytest.FixtureRequest) -> None:
     (case,) = documents(path)

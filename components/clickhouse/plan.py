@@ -132,7 +132,7 @@ def _clickhouse(workload: str, spec: ClickhouseSpec, site: Site, image: str) -> 
     return Container(
         name="clickhouse",
         image=image,
-        command=("/bin/sh", f"{ETC}/start.sh", render.SERVER_FILE, shard, site.names.peer_suffix(workload)),
+        command=render.start_command(render.SERVER_FILE, shard, site.names.peer_suffix(workload)),
         cpu=spec.resources.cpu,
         memory=spec.resources.memory,
         readiness=_watched("/replicas_status", period=5),
@@ -191,7 +191,7 @@ def _coordinator(workload: str, spec: ClickhouseSpec, site: Site) -> Container:
     return Container(
         name="keeper",
         image=site.image(CATALOGUE["clickhouse"].reference),
-        command=("/bin/sh", f"{ETC}/start.sh", render.KEEPER_FILE, KEEPER, site.names.peer_suffix(workload)),
+        command=render.start_command(render.KEEPER_FILE, KEEPER, site.names.peer_suffix(workload)),
         cpu=spec.keeper.resources.cpu,
         memory=spec.keeper.resources.memory,
         readiness=_watched("/ping", period=5),

@@ -78,6 +78,12 @@ def render_keeper(keepers: Sequence[str]) -> str:
     return _text({**_common(KEEPER_GRACE_SECONDS // 2), "mark_cache_size": 0, **nobody, "keeper_server": keeper})
 
 
+def start_command(file: str, shard: str, suffix: str) -> tuple[str, ...]:
+    """How a server or a Keeper is started. `suffix`: what follows its own name in the one that peers dial, if anything:
+    Docker takes no empty word."""
+    return ("/bin/sh", f"{ETC}/start.sh", file, shard, *filter(None, (suffix,)))
+
+
 def render_client() -> str:
     """That of the client with which tables are made."""
     return _client(SCHEMA_USER, host="localhost")
