@@ -19,9 +19,11 @@ from typing import IO, Any
 from toolchain import debian, image_recipes, paths
 from toolchain.errors import ToolchainError
 from toolchain.image_layers import Layer, debian_layer, go_layer
-from toolchain.image_recipes import BASE, PATH, SUITE, Recipe
+from toolchain.image_recipes import BASE, PATH, SUITE
+from toolchain.library import library_layer
 from toolchain.locking import complete_folder, exclusive
 from toolchain.maven import jar_layer
+from toolchain.recipe import Recipe
 from toolchain.tool import this_platform
 
 Log = Callable[[str], None]
@@ -64,6 +66,11 @@ def make(reference: str, log: Log) -> Image:
         _require_same_major(reference, f"{recipe.title} {version}", version)
         made_from = f"Debian {SUITE} packages and Maven artifacts: {recipe.title} {version}"
         return Image(recipe, layer, made_from, jar_layer(recipe.jars, log))
+    if recipe.library:
+        library = recipe.library
+        _require_same_major(reference, f"{recipe.title} {library.version}", library.version)
+        made_from = f"Debian {SUITE} packages and Python package {library.package}: {recipe.title} {library.version}"
+        return Image(recipe, layer, made_from, library_layer(library, log))
     version = upstream_version(layer.versions[recipe.packages[0]])
     _require_same_major(reference, f"{recipe.title} {version}", version)
     return Image(recipe, layer, f"Debian {SUITE} packages: {recipe.title} {version}")

@@ -6,10 +6,8 @@ distribution, and say so. They serve closed networks, tests and CI, and are no r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from toolchain.errors import ToolchainError
+from toolchain.recipe import Jars, Library, Program, Recipe, User
 
 SUITE = "forky"
 """The Debian release whose servers come closest to the catalogue's versions: the same major version of each, but for
@@ -23,67 +21,6 @@ RABBITMQ_PATH = {"PATH": f"/usr/lib/rabbitmq/bin:{PATH}"}
 """The original's programs; those of /usr/sbin would first ask for another user."""
 JAVA_PATH = {"PATH": f"/usr/lib/jvm/default-java/bin:{PATH}"}
 NGINX = ("nginx", "libnginx-mod-http-brotli-filter", "libnginx-mod-http-brotli-static")
-
-
-@dataclass(frozen=True)
-class User:
-    """The user of an image's process."""
-
-    name: str
-    uid: int
-    gid: int
-    home: str = "/"
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program that no package has, compiled from somebody's Go module.
-
-    `path`: where the image has it. `package`: its import path. `module`: folder of the module of this project that pins
-    it, in this `version`.
-    """
-
-    path: str
-    package: str
-    module: str
-    version: str
-
-
-@dataclass(frozen=True)
-class Jars:
-    """Java archives that no package has, fetched by Maven.
-
-    `path`: folder of the image that holds them. `module`: folder below `toolchain/maven` that pins them, as `version`.
-    """
-
-    path: str
-    module: str
-    version: str
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One image.
-
-    `repository`: its name without registry. `packages`: what it holds besides `BASE`; the version of the first one is
-    that of the image. `program`, `jars`: what it holds besides packages. `folders`: path -> mode, owned by the user.
-    `links`: path -> target. An image without packages is made of this project's own Go module `module`.
-    """
-
-    repository: str
-    title: str
-    user: User
-    packages: tuple[str, ...] = ()
-    module: str = ""
-    program: Program | None = None
-    jars: Jars | None = None
-    folders: Mapping[str, int] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    stop_signal: str = "SIGTERM"
-    """What the original asks for: PostgreSQL would wait for its clients on SIGTERM, nginx not for its requests."""
 
 
 def _exporter(repository: str, title: str, package: str) -> Recipe:
@@ -168,6 +105,25 @@ RECIPES = (
         links={"/usr/bin/awk": "mawk"},
         environment=JAVA_PATH,
         command=("java", "-cp", "/opt/kafka/libs/*", "kafka.Kafka"),
+    ),
+    Recipe(
+        "clickhouse/clickhouse-server",
+        "ClickHouse's engine behind HAProxy",
+        User("clickhouse", 101, 101, "/var/lib/clickhouse"),
+        ("python3", "haproxy", "diffutils"),
+        library=Library(
+            "/usr/lib/clickhouse",
+            "chdb-core",
+            "26.9.0",
+            ("chdb/_chdb.abi3.so", "chdb/libpybind11*.so", "chdb_core.libs/*"),
+            {
+                "clickhouse": "toolchain.clickhouse.local",
+                "clickhouse-client": "toolchain.clickhouse.client",
+                "clickhouse-server": "toolchain.clickhouse.server",
+            },
+        ),
+        folders={"/var/lib/clickhouse": 0o755, "/tmp": 0o1777},  # noqa: S108
+        command=("clickhouse-server", "--config-file=/etc/clickhouse-server/clickhouse.yaml"),
     ),
     # The original has no user, and knows no folder for data.
     Recipe(

@@ -19,7 +19,7 @@ from pathlib import Path
 from toolchain import debian, paths
 from toolchain.errors import ToolchainError
 from toolchain.image_layers import Layer, cached
-from toolchain.image_recipes import Jars
+from toolchain.recipe import Jars
 
 Log = Callable[[str], None]
 

@@ -41,6 +41,10 @@ SAYS = {
     "natsio/nats-box": (("nats", "--version"), "0.3."),
     "prometheus/node-exporter": (("--version",), "node_exporter, version 1."),
     "library/rabbitmq": (("ls", "/usr/lib/rabbitmq/lib"), "rabbitmq_server-4.3."),
+    "clickhouse/clickhouse-server": (
+        ("sh", "-c", "cd /dev/shm && echo 'SELECT version();' >q && clickhouse local --path=data --queries-file=q"),
+        "26.",
+    ),
     "library/redis": (("redis-server", "--version"), "Redis server v=8"),
     "nginxinc/nginx-unprivileged": (("nginx", "-V"), "--modules-path=/usr/lib/nginx/modules"),
     "fholzer/nginx-brotli": (("ls", "/usr/lib/nginx/modules"), "ngx_http_brotli_filter_module.so"),

@@ -14,7 +14,7 @@ from toolchain import debian, image_archive, image_recipes, maven, paths
 from toolchain.debian import Programs
 from toolchain.errors import ToolchainError
 from toolchain.image_layers import Layer
-from toolchain.image_recipes import Jars
+from toolchain.recipe import Jars
 
 JARS = Jars("/opt/sample/libs", "sample", "1.2.3")
 CONTENT = {"b-1.jar": b"second", "a-2.jar": b"first"}

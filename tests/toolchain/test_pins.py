@@ -10,6 +10,7 @@ import pytest
 from toolchain import image_recipes, operators, pins
 from toolchain.node import pins as node_pins
 from toolchain.paths import checkout, modules
+from toolchain.recipe import Program
 from toolchain.tool import Platform, Recipe, Tool
 
 TOOLS = (*pins.TOOLS, *node_pins.NODE_TOOLS)
@@ -63,7 +64,7 @@ def test_every_module_folder_belongs_to_a_tool_or_holds_definitions() -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.path)
-def test_every_program_of_an_image_has_the_version_that_its_module_pins(program: image_recipes.Program) -> None:
+def test_every_program_of_an_image_has_the_version_that_its_module_pins(program: Program) -> None:
     text = (checkout() / program.module / "go.mod").read_text(encoding="utf-8")
     required = re.findall(r"^\s*(?:require )?(\S+\.\S+/\S+) v(\S+)$", text, re.MULTILINE)
 
