@@ -70,6 +70,9 @@ func connect(found edges, instance string, log *slog.Logger) ([]backend, error) 
 		}
 		backends = append(backends, kafka)
 	}
+	for _, settings := range found.clickhouse {
+		backends = append(backends, newClickhouse(settings))
+	}
 	for _, settings := range found.objects {
 		objects, err := newObjects(settings, instance)
 		if err != nil {

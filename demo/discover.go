@@ -81,6 +81,12 @@ type kafkaEdge struct {
 	topic string
 }
 
+// clickhouseEdge holds the settings of a ClickHouse.
+type clickhouseEdge struct {
+	edge
+	database string
+}
+
 // objectsEdge holds the settings of an object store, which knows the app by what it signs its requests with.
 type objectsEdge struct {
 	name string
@@ -98,12 +104,13 @@ type objectsEdge struct {
 
 // edges are the services that the environment variables describe, each kind sorted by name.
 type edges struct {
-	postgres []postgresEdge
-	redis    []redisEdge
-	rabbitmq []rabbitmqEdge
-	nats     []natsEdge
-	kafka    []kafkaEdge
-	objects  []objectsEdge
+	postgres   []postgresEdge
+	redis      []redisEdge
+	rabbitmq   []rabbitmqEdge
+	nats       []natsEdge
+	kafka      []kafkaEdge
+	clickhouse []clickhouseEdge
+	objects    []objectsEdge
 }
 
 // discoverOwn reads the server's own settings.
@@ -129,8 +136,9 @@ func discoverOwn(env map[string]string) (ownSettings, error) {
 }
 
 // discoverEdges finds services by what their settings look like: X_HOST with X_SSLMODE is a PostgreSQL, with X_VHOST a
-// RabbitMQ, with X_INBOX_PREFIX a NATS, with X_GROUP_PREFIX a Kafka, with X_TLS=mutual and X_USERNAME a Redis;
-// X_ADDRESSING is that of an object store. Other variables are nobody's business. All problems are reported at once.
+// RabbitMQ, with X_INBOX_PREFIX a NATS, with X_GROUP_PREFIX a Kafka, with X_HTTPS_PORT a ClickHouse, with X_TLS=mutual
+// and X_USERNAME a Redis; X_ADDRESSING is that of an object store. Other variables are nobody's business. All problems
+// are reported at once.
 func discoverEdges(env map[string]string) (edges, error) {
 	var found edges
 	var problems []error
@@ -154,6 +162,8 @@ func discoverEdges(env map[string]string) (edges, error) {
 			found.nats = append(found.nats, settings.nats())
 		case settings.has("GROUP_PREFIX"):
 			found.kafka = append(found.kafka, settings.kafka())
+		case settings.has("HTTPS_PORT"):
+			found.clickhouse = append(found.clickhouse, settings.clickhouse())
 		case env[prefix+"_TLS"] == "mutual" && settings.has("USERNAME"):
 			found.redis = append(found.redis, settings.redis())
 		}
@@ -164,6 +174,7 @@ func discoverEdges(env map[string]string) (edges, error) {
 	slices.SortFunc(found.rabbitmq, func(a, b rabbitmqEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(found.nats, func(a, b natsEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(found.kafka, func(a, b kafkaEdge) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(found.clickhouse, func(a, b clickhouseEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(found.objects, func(a, b objectsEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return found, errors.Join(problems...)
@@ -206,6 +217,10 @@ func (v *variables) kafka() kafkaEdge {
 		name: v.service(), servers: strings.Split(v.text("BOOTSTRAP_SERVERS"), ","),
 		identity: v.files(), topic: v.chosen("TOPIC"),
 	}
+}
+
+func (v *variables) clickhouse() clickhouseEdge {
+	return clickhouseEdge{edge: v.edge("USER"), database: v.text("DATABASE")}
 }
 
 func (v *variables) objects() objectsEdge {

@@ -112,6 +112,26 @@ func TestMessagingServices(t *testing.T) {
 	}
 }
 
+func TestClickhouse(t *testing.T) {
+	env := map[string]string{
+		"STORE_HOST": "store.test.svc", "STORE_PORT": "9440", "STORE_HTTPS_PORT": "8443", "STORE_TLS": "mutual",
+		"STORE_USER": "api", "STORE_DATABASE": "api", "STORE_PASSWORD_FILE": "/p", "STORE_CA_FILE": "/ca",
+		"STORE_CERT_FILE": "/crt", "STORE_KEY_FILE": "/key",
+	}
+	found, err := discoverEdges(env)
+	must(t, err)
+	files := identity{"/ca", "/crt", "/key", "/p"}
+	store := clickhouseEdge{edge{"store", "store.test.svc:9440", "api", defaultPoolSize, files}, "api"}
+	if len(found.redis) != 0 || !reflect.DeepEqual(found.clickhouse, []clickhouseEdge{store}) {
+		t.Errorf("found %+v and %+v; want %+v", found.redis, found.clickhouse, store)
+	}
+	delete(env, "STORE_DATABASE")
+	want := "STORE_DATABASE is missing; the platform sets it"
+	if _, err := discoverEdges(env); err == nil || err.Error() != want {
+		t.Errorf("%v; want %s", err, want)
+	}
+}
+
 func TestObjectStores(t *testing.T) {
 	env := map[string]string{
 		"MEDIA_ENDPOINT": "https://media.test.svc:9000", "MEDIA_REGION": "eu-central-1", "MEDIA_BUCKET": "api",

@@ -25,7 +25,7 @@ from tests.support.recording import record
 
 REPLICATED = {
     "store": {"kind": "redis", "role": "queue", "replicas": 3, "storage": "1Gi", "purpose": "Three servers."},
-    "app": {"kind": "app", "image": "docker.io/groundwork/demo:0.3.1", "purpose": "Uses it.", "uses": ["store"]},
+    "app": {"kind": "app", "image": "docker.io/groundwork/demo:0.4.0", "purpose": "Uses it.", "uses": ["store"]},
 }
 AFTER = {
     "demo_0_app": ["demo-0-sandbox", "demo-0-app-files", "queue-0-redis", "queue-0-exporter", "gateway-0-run-volume"]
