@@ -160,6 +160,22 @@ def _kafka_options(settings: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def clickhouse(service: str, statement: str, **changed: str | None) -> str:
+    """What a ClickHouse answers to a statement by HTTPS. Raises RuntimeError with what it says against it."""
+    settings = settings_of(service, **changed)
+    answer = httpx.post(
+        f"https://{settings['HOST']}:{settings['HTTPS_PORT']}/",
+        params={"database": settings["DATABASE"], "wait_end_of_query": "1"},
+        auth=(settings["USER"], _content(settings["PASSWORD_FILE"])),
+        content=statement,
+        verify=_context(settings),
+        timeout=5 * TIMEOUT_SECONDS,
+    )
+    if answer.is_error:
+        raise RuntimeError(answer.text)
+    return answer.text
+
+
 def objects(service: str, **changed: str | None) -> Any:
     """A client of an object store that tries everything once. A boto3 client of S3."""
     settings = settings_of(service, **changed)

@@ -25,13 +25,14 @@ from tests.live.written import Bus, BusReader
 from toolchain.docker import command
 from toolchain.waiting import wait_until
 
-KEPT = ("postgres", "queue", "events", "bus", "media")
+KEPT = ("postgres", "queue", "events", "bus", "media", "store")
 STAGING = {
     "postgres": "var/lib/postgresql",
     "queue": "data",
     "events": "var/lib/rabbitmq",
     "bus": "var/tmp",
     "media": "var/tmp",
+    "store": "var/lib/clickhouse",
 }
 BUCKETS = "var/tmp/buckets"
 """Folder of the store's server with a folder for each bucket."""
@@ -67,6 +68,13 @@ SERVICES: dict[str, Any] = {
         "kind": "objects", "storage": "256Mi", "purpose": "Files.", "resources": {"cpu": "50m", "memory": "128Mi"},
         "buckets": [{"name": "media", "users": ["api"]}], **_STORE,
     },
+    "store": {
+        "kind": "clickhouse", "storage": "1Gi", "purpose": "Telemetry.", "resources": {"cpu": "100m", "memory": "1Gi"},
+        "tables": [
+            {"name": "metrics", "columns": {"at": "DateTime64(3)", "value": "Float64"}, "order_by": ["at"]},
+        ],
+        **_STORE,
+    },
 }  # fmt: skip
 
 
@@ -88,10 +96,10 @@ def test_what_was_backed_up_is_restored(small: Live, host: str, record_property:
     with Consumer(small.process(*APP).pid) as app:
         until = app.call(write)
         kept, last = app.call(read, "postgres", "queue"), app.call(last_segment)
-        files, left = app.call(media), app.call(begin_messages)
+        files, left, telemetry = app.call(media), app.call(begin_messages), app.call(tables)
     engine.rabbitmqctl(*BY_HAND)
     definitions = engine.definitions()
-    for name in ("queue", "events", "bus", "media"):
+    for name in KEPT[1:]:
         back_up(small, name)
     await_log(small, last)
     ages = {name: drilled(small, name) for name in KEPT}
@@ -113,6 +121,7 @@ def test_what_was_backed_up_is_restored(small: Live, host: str, record_property:
         before, after = app.call(rows, "earlier"), app.call(rows, "postgres")
         assert app.call(media) == files
         assert app.call(stored_messages) == left
+        assert app.call(tables) == telemetry
     assert engine.definitions() == definitions
     assert [row for row, _ in before] == ["before"], "the restored second is another one"
     assert [row for row, _ in after] == ["before", "after"]
@@ -120,7 +129,8 @@ def test_what_was_backed_up_is_restored(small: Live, host: str, record_property:
     said = f"until {seconds[0]:.1f} s after one row and {seconds[1]:.1f} s before the next: the first is there alone"
     definitions_kept = sum(map(len, definitions.values()))
     figures = (
-        f"{len(kept['queue'])} keys, {definitions_kept} definitions, {len(files)} objects, {len(left)} messages equal"
+        f"{len(kept['queue'])} keys, {definitions_kept} definitions, {len(files)} objects, {len(left)} messages, "
+        f"{sum(map(len, telemetry.values()))} rows equal"
     )
     record_property("note", f"{said}\n{figures}")
 
@@ -167,6 +177,15 @@ def write() -> datetime:
         clients.objects("media").put_object(
             Bucket="media", Key=key, Body=content, ContentType="text/x-live", Metadata={"kept": "yes"}, Tagging="a=b"
         )
+    for statement in (
+        "INSERT INTO groundwork.metrics SETTINGS async_insert = 0 "
+        "SELECT toDateTime64('2026-11-01 00:00:00', 3) + number, number / 3 FROM numbers(5000)",
+        "CREATE TABLE own (`a b` String, n Nullable(Int64), PRIMARY KEY `a b`) ENGINE = MergeTree",
+        "INSERT INTO own SETTINGS async_insert = 0 VALUES ('\u00fc\\t\\'', NULL), ('', -1)",
+        "CREATE MATERIALIZED VIEW sums ENGINE = SummingMergeTree ORDER BY word POPULATE AS "
+        "SELECT `a b` AS word, 1 AS c FROM own",
+    ):
+        clients.clickhouse("store", statement)
     return until
 
 
@@ -193,6 +212,12 @@ def media() -> dict[str, Any]:
         tags = client.get_object_tagging(Bucket="media", Key=key)["TagSet"]
         found[key] = (one["Body"].read(), one["ContentType"], one["Metadata"], tags)
     return found
+
+
+def tables() -> dict[str, list[str]]:
+    """Every row of a ClickHouse that the app may see."""
+    names = ("groundwork.metrics", "api.own", "api.sums")
+    return {name: clients.clickhouse("store", f"SELECT * FROM {name} ORDER BY ALL").splitlines() for name in names}
 
 
 def _now(connection: psycopg.Connection[Any]) -> datetime:
