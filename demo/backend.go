@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 )
@@ -43,44 +44,40 @@ type store interface {
 func connect(found edges, instance string, log *slog.Logger) ([]backend, error) {
 	useLogger(log)
 	var backends []backend
+	var problems []error
+	add := func(name string, made backend, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+		} else {
+			backends = append(backends, made)
+		}
+	}
 	for _, settings := range found.postgres {
 		postgres, err := newPostgres(settings, instance)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", settings.name, err)
-		}
-		backends = append(backends, postgres)
+		add(settings.name, postgres, err)
 	}
 	for _, settings := range found.redis {
 		redis, err := newRedis(settings)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", settings.name, err)
-		}
-		backends = append(backends, redis)
+		add(settings.name, redis, err)
 	}
 	for _, settings := range found.rabbitmq {
-		backends = append(backends, newRabbitmq(settings))
+		add(settings.name, newRabbitmq(settings), nil)
 	}
 	for _, settings := range found.nats {
-		backends = append(backends, newNats(settings))
+		add(settings.name, newNats(settings), nil)
 	}
 	for _, settings := range found.kafka {
 		kafka, err := newKafka(settings)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", settings.name, err)
-		}
-		backends = append(backends, kafka)
+		add(settings.name, kafka, err)
 	}
 	for _, settings := range found.clickhouse {
-		backends = append(backends, newClickhouse(settings))
+		add(settings.name, newClickhouse(settings), nil)
 	}
 	for _, settings := range found.objects {
 		objects, err := newObjects(settings, instance)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", settings.name, err)
-		}
-		backends = append(backends, objects)
+		add(settings.name, objects, err)
 	}
-	return backends, nil
+	return backends, errors.Join(problems...)
 }
 
 // firstStore is where /store keeps its values, or nil.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -102,7 +103,7 @@ type objectsEdge struct {
 	poolSize int
 }
 
-// edges are the services that the environment variables describe, each kind sorted by name.
+// edges are the services that the environment variables describe, each kind in the order of its variables.
 type edges struct {
 	postgres   []postgresEdge
 	redis      []redisEdge
@@ -142,7 +143,7 @@ func discoverOwn(env map[string]string) (ownSettings, error) {
 func discoverEdges(env map[string]string) (edges, error) {
 	var found edges
 	var problems []error
-	for variable := range env {
+	for _, variable := range slices.Sorted(maps.Keys(env)) {
 		if prefix, isStore := strings.CutSuffix(variable, "_ADDRESSING"); isStore {
 			settings := &variables{env: env, prefix: prefix}
 			found.objects = append(found.objects, settings.objects())
@@ -169,13 +170,6 @@ func discoverEdges(env map[string]string) (edges, error) {
 		}
 		problems = append(problems, settings.problems...)
 	}
-	slices.SortFunc(found.postgres, func(a, b postgresEdge) int { return cmp.Compare(a.name, b.name) })
-	slices.SortFunc(found.redis, func(a, b redisEdge) int { return cmp.Compare(a.name, b.name) })
-	slices.SortFunc(found.rabbitmq, func(a, b rabbitmqEdge) int { return cmp.Compare(a.name, b.name) })
-	slices.SortFunc(found.nats, func(a, b natsEdge) int { return cmp.Compare(a.name, b.name) })
-	slices.SortFunc(found.kafka, func(a, b kafkaEdge) int { return cmp.Compare(a.name, b.name) })
-	slices.SortFunc(found.clickhouse, func(a, b clickhouseEdge) int { return cmp.Compare(a.name, b.name) })
-	slices.SortFunc(found.objects, func(a, b objectsEdge) int { return cmp.Compare(a.name, b.name) })
 	slices.SortFunc(problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return found, errors.Join(problems...)
 }

@@ -90,7 +90,8 @@ def haproxy_settings(server: Mapping[str, Any], signing: Iterable[Signer], secre
 
 
 def _general() -> Iterator[str]:
-    yield from ("global", "  ssl-load-extra-del-ext")
+    # Otherwise it has room for as many as there may be open files, which a container may set no limit to.
+    yield from ("global", "  ssl-load-extra-del-ext", "  maxconn 4000")
     yield from ("defaults", "  timeout connect 5s", "  timeout client 1h", "  timeout server 1h")
 
 
