@@ -34,7 +34,8 @@ FROM
         if(id = '', '.inner_id.', replaceOne(name, id, '')) AS prefix
     FROM system.tables
     WHERE NOT is_temporary AND database NOT IN ('system', 'information_schema', 'INFORMATION_SCHEMA')
-        AND NOT startsWith(name, '.tmp.')
+        -- What a view that is made anew fills, and what is about to take a table's place, may be gone a moment later.
+        AND NOT startsWith(name, '.tmp.') AND NOT match(name, '^_tmp_replace_\\w+_\\w+$')
 ) AS t
 LEFT JOIN
 (
