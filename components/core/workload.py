@@ -102,6 +102,8 @@ class Container:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    zone_variable: str = ""
+    """Variable that says which zone the instance is in, where the target knows more than one."""
     listeners: tuple[Listener, ...] = ()
     mounts: tuple[str, ...] = ()
     """Directories it sees; empty: all of the workload's."""

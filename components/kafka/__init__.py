@@ -1,10 +1,10 @@
 """Kafka without ZooKeeper: an event log whose topics are declared; single or replicated.
 
 One plan serves every target: peers find one another by the names the target hands out. It deliberately offers no
-controllers apart from the servers, no Connect, no tiered storage, no passwords and no plaintext port.
+Connect, no tiered storage, no passwords and no plaintext port.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +15,15 @@ from components.core.changes import Kept, Refusal
 from components.core.component import Component, Context
 from components.core.site import Placement
 from components.kafka.access import prefix
-from components.kafka.plan import plan_kafka
+from components.kafka.plan import CONTROLLERS, plan_kafka
 from components.kafka.render import KEYSTORE, PORT
-from components.kafka.spec import COPIES, KafkaSpec
+from components.kafka.spec import Controllers, KafkaSpec
 from components.kafka.topics import Topic
 
-__all__ = ["Kafka", "KafkaSpec", "Topic"]
+__all__ = ["Controllers", "Kafka", "KafkaSpec", "Topic"]
+
+_APART = "controllers.storage"
+"""Field that only controllers apart have."""
 
 
 class Kafka(Component):
@@ -45,26 +48,26 @@ class Kafka(Component):
             name,
             spec,
             context,
-            listeners=plan.workload.listeners,
+            listeners=plan.listeners,
             version=plan.workload.version,
             replicas=spec.replicas,
             opts=opts,
         )
         self._plan = plan
         certificate = context.issuer.server(name, plan.certificate_hosts, self)
+        if plan.controllers:
+            own = context.issuer.server(plan.controllers.name, plan.controller_hosts, self)
+            context.target.realise(self, plan.controllers, _files_of(own))
         context.target.realise(self, plan.workload, _files_of(certificate))
         self.finish(host=plan.host)
 
     @classmethod
     def check(cls, spec: Any, target: str, placement: Placement) -> list[tuple[str, str]]:
-        """Clients go on to the instances by their names; instances can't tell which zone they are in."""
+        """Clients go on to the instances by their names."""
         wrong = super().check(spec, target, placement)
         if spec.publish and target == "docker":
             why = "clients are sent on to the instances by names that this machine doesn't know"
             wrong.append(("publish", f"{spec.publish} given; {why}; remove it"))
-        if spec.replicas > COPIES and placement.zones > 1:
-            why = f"with more than {COPIES} in {placement.zones} zones, two copies of a partition could share a zone"
-            wrong.append(("replicas", f"{spec.replicas} given; {why}; set {COPIES}"))
         return wrong
 
     @classmethod
@@ -72,7 +75,8 @@ class Kafka(Component):
         """Its servers and the partitions of each topic only grow."""
         kept = super().kept(spec)
         partitions = {f"topics.{topic.name}.partitions": topic.partitions for topic in spec.topics}
-        return replace(kept, growing={**kept.growing, "replicas": spec.replicas, **partitions})
+        controllers = {_APART: spec.controllers.storage} if spec.controllers else {}
+        return replace(kept, growing={**kept.growing, **controllers, "replicas": spec.replicas, **partitions})
 
     @classmethod
     def check_change(cls, deployed: Mapping[str, Any], spec: Any) -> list[Refusal]:
@@ -80,7 +84,22 @@ class Kafka(Component):
         if deployed["replicas"] == 1 < spec.replicas:
             text = f"{spec.replicas} given, 1 deployed; two empty servers would outvote the one that has the data"
             return [Refusal("replicas", f"{text}; set 1, or give the new service a name of its own", final=True)]
+        apart, was = spec.controllers is not None, _APART in deployed.get("growing", {})
+        if apart != was:
+            given, there = ("a mapping given, none" if apart else "none given, a mapping"), "deployed"
+            text = f"{given} {there}; another quorum would begin empty, and know no topic"
+            return [
+                Refusal("controllers", f"{text}; put it back, or give the new service a name of its own", final=True)
+            ]
         return []
+
+    @classmethod
+    def occupies(cls, name: str, spec: Any, consumers: Sequence[str]) -> list[str]:
+        """Controllers apart are a workload with a certificate of its own."""
+        names, apart = super().occupies(name, spec, consumers), f"{name}-{CONTROLLERS}"
+        if spec.controllers:
+            names += [f"object/{apart}", f"object/{apart}-peers", f"certificate/{apart}-server"]
+        return names
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Where clients connect first; they are sent on to the instances by name."""

@@ -1,7 +1,7 @@
 """KafkaSpec -> the workload of a Kafka and the facts its consumers get. Pure: the same on every target."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.core.bindings import Reach
 from components.core.catalogue import CATALOGUE
@@ -11,6 +11,7 @@ from components.core.peers import PeersPlan
 from components.core.problems import ConfigError, Problem, strangers
 from components.core.scripting import scripts
 from components.core.site import Site, peer_hosts
+from components.core.spec import Resources
 from components.core.workload import Container, File, Listener, Probe, Scratch, SecretFile, Volume, Workload
 from components.kafka import render
 from components.kafka.access import grants
@@ -23,16 +24,35 @@ from components.kafka.render import (
     PORT,
     SCRATCH,
 )
-from components.kafka.spec import KafkaSpec
+from components.kafka.spec import COPIES, Controllers, KafkaSpec
 
 _UID = 1000
 """Of the user `appuser` in the image."""
 _GRACE_SECONDS = 60
+_SERVER = (
+    Listener("kafka", PORT, "kafka", "mutual"),
+    Listener("peers", PEERS_PORT, "kafka", "mutual", service=False),
+)
+_CONTROLLER = Listener("controller", CONTROLLER_PORT, "kafka", "mutual", service=False)
+
+
+CONTROLLERS = "controllers"
+"""Part of the service that holds the quorum, where it is apart from the servers."""
 
 
 @dataclass(frozen=True)
 class KafkaPlan(PeersPlan):
     """Everything that follows from a spec and its surroundings."""
+
+    controllers: Workload | None
+    """The quorum, where it is apart from the servers."""
+    controller_hosts: tuple[str, ...]
+    """Every name that its instances are dialled by; the first is the common name."""
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Every listener of its workloads."""
+        return (*self.workload.listeners, *(self.controllers.listeners if self.controllers else ()))
 
 
 def plan_kafka(name: str, spec: KafkaSpec, site: Site) -> KafkaPlan:
@@ -41,27 +61,92 @@ def plan_kafka(name: str, spec: KafkaSpec, site: Site) -> KafkaPlan:
     problems = list(_strangers(name, spec, consumers))
     if problems:
         raise ConfigError(problems)
-    host, peers = site.names.host(name), peer_hosts(site.names, name, spec.replicas)
+    apart = f"{name}-{CONTROLLERS}"
+    controllers = peer_hosts(site.names, apart, COPIES) if spec.controllers else ()
+    quorum = _Quorum(site.names.host(name), peer_hosts(site.names, name, spec.replicas), controllers)
+    listeners = _SERVER if spec.controllers else (*_SERVER, _CONTROLLER)
+    server = replace(_server(site, spec.resources, listeners, PORT, PEERS_PORT), zone_variable="ZONE")
     workload = Workload(
         name=name,
         kind="kafka",
         version=CATALOGUE["kafka"].version,
-        containers=(_server(spec, site), _topics(site), file_exporter(site, f"{ETC}/exporter.yml")),
+        containers=(server, _topics(site), file_exporter(site, f"{ETC}/exporter.yml")),
         owner=spec.owner,
         data_class=spec.data_class,
         uid=_UID,
         replicas=spec.replicas,
         stateful=True,
-        files=_files(name, spec, site),
+        files=_files(name, spec, site, quorum),
         secrets=(*own_files(), SecretFile(f"{OWN}/{KEYSTORE}", KEYSTORE)),
         volumes=(Volume("data", DATA, spec.storage),),
         scratch=(Scratch("metrics", METRICS, "64Mi"), Scratch("tmp", SCRATCH, "128Mi")),
         callers=tuple(Reach(consumer, (PORT,)) for consumer in consumers),
-        peers=(PEERS_PORT, CONTROLLER_PORT) if spec.replicated else (),
+        reaches=(Reach(name, (CONTROLLER_PORT,)),) if spec.controllers else (),
+        peers=_peer_ports(spec),
         parallel_start=spec.replicated,
         grace_seconds=_GRACE_SECONDS,
     )
-    return KafkaPlan(workload, host, peers)
+    return KafkaPlan(
+        workload,
+        quorum.host,
+        quorum.servers,
+        controllers=_controllers(apart, spec, spec.controllers, site, quorum) if spec.controllers else None,
+        controller_hosts=(*quorum.controllers, apart, "localhost"),
+    )
+
+
+@dataclass(frozen=True)
+class _Quorum:
+    """Names of those who may hold the quorum, and of whoever administers."""
+
+    host: str
+    servers: tuple[str, ...]
+    controllers: tuple[str, ...]
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        return render.voters(self.servers, self.controllers)
+
+    @property
+    def administrators(self) -> tuple[str, ...]:
+        """Common names of the certificates of servers and controllers."""
+        return (self.host, *self.controllers[:1])
+
+
+def _peer_ports(spec: KafkaSpec) -> tuple[int, ...]:
+    if not spec.replicated:
+        return ()
+    return (PEERS_PORT,) if spec.controllers else (PEERS_PORT, CONTROLLER_PORT)
+
+
+def _controllers(name: str, spec: KafkaSpec, controllers: Controllers, site: Site, quorum: _Quorum) -> Workload:
+    identity = render.cluster_id(site.environment, name.removesuffix(f"-{CONTROLLERS}"))
+    suffix = site.names.peer_suffix(name)
+    content = {
+        "log4j2.properties": render.render_logging(),
+        "server.properties": render.render_controller(spec, quorum.administrators, quorum.voters),
+        "settings.sh": render.render_controller_settings(controllers, identity, suffix),
+        **scripts("kafka", *render.CONTROLLER_SCRIPTS),
+    }
+    return Workload(
+        name=name,
+        kind="kafka",
+        version=CATALOGUE["kafka"].version,
+        containers=(_server(site, controllers.resources, (_CONTROLLER,), CONTROLLER_PORT, CONTROLLER_PORT),),
+        owner=spec.owner,
+        data_class=spec.data_class,
+        uid=_UID,
+        part=CONTROLLERS,
+        replicas=COPIES,
+        stateful=True,
+        files=tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items())),
+        secrets=(*own_files(), SecretFile(f"{OWN}/{KEYSTORE}", KEYSTORE)),
+        volumes=(Volume("data", DATA, controllers.storage),),
+        callers=(Reach(name.removesuffix(f"-{CONTROLLERS}"), (CONTROLLER_PORT,)),),
+        peers=(CONTROLLER_PORT,),
+        parallel_start=True,
+        grace_seconds=_GRACE_SECONDS,
+    )
 
 
 def _strangers(name: str, spec: KafkaSpec, consumers: tuple[str, ...]) -> Iterator[Problem]:
@@ -70,22 +155,21 @@ def _strangers(name: str, spec: KafkaSpec, consumers: tuple[str, ...]) -> Iterat
             yield from strangers(name, f"topics.{index}.{field}", services or (), consumers)
 
 
-def _server(spec: KafkaSpec, site: Site) -> Container:
-    """It opens its ports once it is one of the cluster's servers again; a disk that was not closed takes minutes."""
+def _server(site: Site, resources: Resources, listeners: tuple[Listener, ...], ready: int, alive: int) -> Container:
+    """It opens its ports once it is one of the cluster's servers again; a disk that was not closed takes minutes.
+
+    `ready`, `alive`: ports that are open when it is.
+    """
     return Container(
         name="kafka",
         image=site.image(CATALOGUE["kafka"].reference),
         command=("/bin/sh", f"{ETC}/start.sh"),
-        cpu=spec.resources.cpu,
-        memory=spec.resources.memory,
-        readiness=_dial(PORT, period=5),
-        liveness=_dial(PEERS_PORT, period=10, failures=6),
-        startup=_dial(PEERS_PORT, period=3, failures=400),
-        listeners=(
-            Listener("kafka", PORT, "kafka", "mutual"),
-            Listener("peers", PEERS_PORT, "kafka", "mutual", service=False),
-            Listener("controller", CONTROLLER_PORT, "kafka", "mutual", service=False),
-        ),
+        cpu=resources.cpu,
+        memory=resources.memory,
+        readiness=_dial(ready, period=5),
+        liveness=_dial(alive, period=10, failures=6),
+        startup=_dial(alive, period=3, failures=400),
+        listeners=listeners,
         mounts=(ETC, OWN, DATA),
     )
 
@@ -110,16 +194,15 @@ def _topics(site: Site) -> Container:
     )
 
 
-def _files(name: str, spec: KafkaSpec, site: Site) -> tuple[File, ...]:
-    host, peers = site.names.host(name), peer_hosts(site.names, name, spec.replicas)
+def _files(name: str, spec: KafkaSpec, site: Site, quorum: _Quorum) -> tuple[File, ...]:
     identity = render.cluster_id(site.environment, name)
     content = {
         "admin.properties": render.render_admin(),
         "exporter.yml": web_config(),
         "log4j2.properties": render.render_logging(),
         "rights.txt": render.render_rights(grants(site.consumers_of(name), spec.topics)),
-        "server.properties": render.render_server(spec, host, peers),
-        "settings.sh": render.render_settings(spec, identity, site.names.peer_suffix(name)),
+        "server.properties": render.render_server(spec, quorum.administrators, quorum.voters),
+        "settings.sh": render.render_settings(spec, identity, site.names.peer_suffix(name), site.placement.zones),
         "topics.txt": render.render_topics(spec),
         **scripts("kafka", *render.SCRIPTS),
     }

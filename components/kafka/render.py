@@ -11,7 +11,7 @@ from components.core.certificates import ORGANIZATION
 from components.core.mounts import OWN
 from components.core.types import bytes_of, seconds_of
 from components.kafka.access import Grant
-from components.kafka.spec import KafkaSpec
+from components.kafka.spec import Controllers, KafkaSpec
 from components.kafka.topics import Topic
 
 ETC = "/etc/kafka-server"
@@ -24,12 +24,16 @@ KEYSTORE = "keystore.pem"
 PORT, PEERS_PORT, CONTROLLER_PORT = 9093, 9091, 9090
 
 SCRIPTS = ("start.sh", "topics.sh", "changes.awk", "metrics.awk", "rights.awk")
+CONTROLLER_SCRIPTS = ("start.sh",)
 
 _QUORUM = 3
 _LONGEST_ROLL = 7 * 86400
 _MOST_HEAP, _MOST_DEDUPE = 6144, 128
 """Mebibytes of the heap, and of the buffer of it in which the server finds old keys; that one is its own default."""
-_LISTENERS = {"CLIENT": PORT, "PEERS": PEERS_PORT, "CONTROLLER": CONTROLLER_PORT}
+CONTROLLER = "CONTROLLER"
+_LISTENERS = {"CLIENT": PORT, "PEERS": PEERS_PORT, CONTROLLER: CONTROLLER_PORT}
+FIRST_CONTROLLER = 1000
+"""Number of the first controller apart; servers count from 0."""
 
 
 def cluster_id(environment: str, name: str) -> str:
@@ -46,29 +50,25 @@ def heap(memory: str) -> int:
     return min(bytes_of(memory) // 2**21, _MOST_HEAP)
 
 
-def render_server(spec: KafkaSpec, administrator: str, peers: Sequence[str]) -> str:
+def voters(servers: Sequence[str], controllers: Sequence[str]) -> tuple[str, ...]:
+    """Who holds the quorum: the controllers, or the first servers where there are none."""
+    first, hosts = (FIRST_CONTROLLER, controllers) if controllers else (0, servers[:_QUORUM])
+    return tuple(f"{number}@{host}:{CONTROLLER_PORT}" for number, host in enumerate(hosts, start=first))
+
+
+def render_server(spec: KafkaSpec, administrators: Sequence[str], quorum: Sequence[str]) -> str:
     """server.properties without what only an instance knows: its number, its names and whether it is a controller."""
     copies = spec.copies
     must = _must_be_written(spec)
+    listeners = {name: port for name, port in _LISTENERS.items() if name != CONTROLLER or not spec.controllers}
     return _properties(
         {
-            "controller.quorum.voters": ",".join(f"{i}@{p}:{CONTROLLER_PORT}" for i, p in enumerate(peers[:_QUORUM])),
-            "controller.listener.names": "CONTROLLER",
+            **_common(spec, administrators, quorum),
             "inter.broker.listener.name": "PEERS",
-            "listeners": ",".join(f"{name}://:{port}" for name, port in _LISTENERS.items()),
-            "listener.security.protocol.map": ",".join(f"{name}:SSL" for name in _LISTENERS),
-            **_tls(),
-            "ssl.client.auth": "required",
-            # The common name. Whoever has a certificate of another form is nobody.
-            "ssl.principal.mapping.rules": f"RULE:^CN=([A-Za-z0-9._-]+),O={ORGANIZATION}$/$1/",
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "allow.everyone.if.no.acl.found": "false",
-            "super.users": f"User:{administrator}",
-            "log.dirs": f"{DATA}/log",
+            "listeners": ",".join(f"{name}://:{port}" for name, port in listeners.items()),
             "auto.create.topics.enable": "false",
-            "unclean.leader.election.enable": "false",
-            "default.replication.factor": copies,
-            "min.insync.replicas": must,
+            # Consumers that say which rack they are in may read a copy there.
+            "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",
             "offsets.topic.replication.factor": copies,
             "transaction.state.log.replication.factor": copies,
             "transaction.state.log.min.isr": must,
@@ -79,20 +79,58 @@ def render_server(spec: KafkaSpec, administrator: str, peers: Sequence[str]) -> 
     )
 
 
+def render_controller(spec: KafkaSpec, administrators: Sequence[str], quorum: Sequence[str]) -> str:
+    """server.properties of a controller apart."""
+    return _properties(
+        {**_common(spec, administrators, quorum), "listeners": f"{CONTROLLER}://:{CONTROLLER_PORT}"},
+    )
+
+
+def _common(spec: KafkaSpec, administrators: Sequence[str], quorum: Sequence[str]) -> dict[str, object]:
+    """What servers and controllers have in common: the quorum, how they know whom, and what a topic has by itself."""
+    return {
+        "controller.quorum.voters": ",".join(quorum),
+        "controller.listener.names": CONTROLLER,
+        "listener.security.protocol.map": ",".join(f"{name}:SSL" for name in _LISTENERS),
+        **_tls(),
+        "ssl.client.auth": "required",
+        # The common name. Whoever has a certificate of another form is nobody.
+        "ssl.principal.mapping.rules": f"RULE:^CN=([A-Za-z0-9._-]+),O={ORGANIZATION}$/$1/",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": ";".join(f"User:{name}" for name in administrators),
+        "log.dirs": f"{DATA}/log",
+        "unclean.leader.election.enable": "false",
+        "default.replication.factor": spec.copies,
+        "min.insync.replicas": _must_be_written(spec),
+    }
+
+
 def render_admin() -> str:
     """admin.properties: how the tools beside a server connect to it, by its own certificate."""
     return _properties({"security.protocol": "SSL", **_tls()})
 
 
-def render_settings(spec: KafkaSpec, identity: str, suffix: str) -> str:
-    """What the scripts need to know, as shell assignments."""
-    lines = (
-        f"CLUSTER='{identity}'",
-        f"QUORUM={_QUORUM if spec.replicated else 1}",
-        f"SUFFIX={suffix}",
-        f"HEAP={heap(spec.resources.memory)}m",
+def render_settings(spec: KafkaSpec, identity: str, suffix: str, zones: int) -> str:
+    """What the scripts of a server need to know, as shell assignments.
+
+    QUORUM: how many of the servers hold it. SPREAD: whether copies share a zone unless servers say which is theirs.
+    """
+    quorum = 0 if spec.controllers else _QUORUM if spec.replicated else 1
+    spread = "yes" if spec.replicas > spec.copies and zones > 1 else ""
+    return _assignments(identity, suffix, spec.resources.memory, quorum, first=0) + _text((f"SPREAD={spread}",))
+
+
+def render_controller_settings(controllers: Controllers, identity: str, suffix: str) -> str:
+    """The same for a controller apart."""
+    memory = controllers.resources.memory
+    return _assignments(identity, suffix, memory, _QUORUM, FIRST_CONTROLLER) + _text(("SPREAD=",))
+
+
+def _assignments(identity: str, suffix: str, memory: str, quorum: int, first: int) -> str:
+    return _text(
+        (f"CLUSTER='{identity}'", f"QUORUM={quorum}", f"FIRST={first}", f"SUFFIX={suffix}", f"HEAP={heap(memory)}m")
     )
-    return _text(lines)
 
 
 def render_topics(spec: KafkaSpec) -> str:

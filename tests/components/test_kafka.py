@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from components.core.site import Placement
 from components.kafka import Kafka, KafkaSpec
 from tests.support import surroundings
 from tests.support.kafka import ORDERS, PRICES, spec_of
@@ -105,11 +104,41 @@ def test_one_server_does_not_become_several(deployed: int, replicas: int, refuse
         )
 
 
-@pytest.mark.parametrize(("replicas", "zones", "refused"), [(3, 3, False), (4, 3, True), (9, 2, True), (9, 1, False)])
-def test_copies_do_not_share_a_zone_unseen(replicas: int, zones: int, refused: bool) -> None:
-    placement = Placement(region="eu-central-1", zones=zones)
-    found = Kafka.check(spec_of(replicas=replicas), "kubernetes", placement)
-    assert [field for field, _ in found] == (["replicas"] if refused else [])
+@pytest.mark.parametrize(
+    ("deployed", "asked", "refused"),
+    [
+        ({}, {}, "a mapping given, none deployed"),
+        ({"controllers.storage": "10Gi"}, None, "none given, a mapping deployed"),
+        ({"controllers.storage": "10Gi"}, {"storage": "20Gi"}, ""),
+        ({"storage": "10Gi"}, None, ""),
+    ],
+)
+def test_the_quorum_stays_where_it_began(deployed: dict[str, str], asked: dict[str, str] | None, refused: str) -> None:
+    found = Kafka.check_change({"replicas": 3, "growing": deployed}, spec_of(replicas=3, controllers=asked))
+    assert [(one.field, one.final) for one in found] == ([("controllers", True)] if refused else [])
+    if refused:
+        assert found[0].text == (
+            f"{refused}; another quorum would begin empty, and know no topic; put it back, or give the new service a "
+            "name of its own"
+        )
+
+
+def test_controllers_apart_have_a_store_and_volumes_of_their_own() -> None:
+    spec = spec_of(replicas=3, controllers={"storage": "20Gi"})
+
+    def check(log: Kafka, around: Surroundings) -> None:
+        servers = ("log", HOST, "log", *PEERS, "localhost")
+        hosts = [f"log-controllers-{index}.log-controllers-peers.groundwork-test.svc" for index in range(3)]
+        assert sorted(around.certificates) == [
+            servers, ("log-controllers", *hosts, "log-controllers", "localhost")
+        ]  # fmt: skip
+        assert {workload.name for workload in around.workloads} == {"log", "log-controllers"}
+
+    recorded = declare(spec, check, "api")
+    facts = next(r.inputs for r in recorded if r.type == "groundwork:messaging:Kafka")
+    assert facts["growing"]["controllers.storage"] == "20Gi"
+    taken = set(Kafka.occupies("log", spec, ("api",))) - set(Kafka.occupies("log", spec_of(replicas=3), ("api",)))
+    assert taken == {"object/log-controllers", "object/log-controllers-peers", "certificate/log-controllers-server"}
 
 
 @pytest.mark.parametrize("target", ["docker", "kubernetes"])

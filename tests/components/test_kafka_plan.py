@@ -76,6 +76,26 @@ def test_three_servers_hold_the_quorum_and_the_copies(replicas: int) -> None:
     assert plan.workload.peers == ((render.PEERS_PORT, render.CONTROLLER_PORT) if several else ())
 
 
+def test_controllers_apart_hold_the_quorum_and_nothing_else() -> None:
+    plan = plan_of(spec_of(replicas=4, controllers={"resources": {"memory": "2Gi"}}), "api")
+    assert plan.controllers
+    own = {file.path.rpartition("/")[2]: file.content for file in plan.controllers.files}
+    found, servers = settings(own["server.properties"]), settings(files_of(plan)["server.properties"])
+    hosts = plan.controller_hosts[:3]
+    assert found["controller.quorum.voters"] == ",".join(f"{1000 + i}@{host}:9090" for i, host in enumerate(hosts))
+    assert servers["controller.quorum.voters"] == found["controller.quorum.voters"]
+    assert (found["listeners"], servers["listeners"]) == ("CONTROLLER://:9090", "CLIENT://:9093,PEERS://:9091")
+    assert found["super.users"] == servers["super.users"] == f"User:{plan.certificate_hosts[0]};User:{hosts[0]}"
+    assert (found["min.insync.replicas"], found["default.replication.factor"]) == ("2", "3")
+    assert {"QUORUM=3", "FIRST=1000", "HEAP=1024m"} <= set(own["settings.sh"].splitlines())
+    assert {"QUORUM=0", "FIRST=0"} <= set(files_of(plan)["settings.sh"].splitlines())
+    assert (plan.controllers.replicas, plan.controllers.service) == (3, "log")
+    assert plan.controllers.callers == (Reach("log", (render.CONTROLLER_PORT,)),)
+    assert (plan.workload.reaches, plan.workload.peers) == ((Reach("log", (9090,)),), (render.PEERS_PORT,))
+    assert {listener.port for listener in plan.controllers.listeners} == {9090}
+    assert 9090 not in {listener.port for listener in plan.workload.listeners}
+
+
 def test_the_administrator_is_whoever_shows_the_servers_own_certificate() -> None:
     plan = plan_of(spec_of())
     found = settings(files_of(plan)["server.properties"])

@@ -83,10 +83,10 @@ class Instance:
             if text is not None:
                 (self.root / "answers" / name).write_text(text)
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["/bin/sh", self.root / "etc" / script],
-            env={"PATH": f"{self.root}/bin:/usr/bin:/bin", "ROOT": str(self.root)},
+            env={"PATH": f"{self.root}/bin:/usr/bin:/bin", "ROOT": str(self.root), **variables},
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
 
@@ -313,11 +313,28 @@ def test_a_server_learns_its_number_and_names(tmp_path: Path) -> None:
 
 def test_servers_beyond_the_quorum_are_no_controllers(tmp_path: Path) -> None:
     instance = Instance(tmp_path, plan_of(spec_of(replicas=4)), index=3)
-    instance.run("start.sh")
+    instance.run("start.sh", ZONE="eu-central-1a")
     found = conf_of(instance)
     assert (found["node.id"], found["process.roles"]) == ("3", "broker")
     assert found["listeners"] == "CLIENT://:9093,PEERS://:9091"
     assert "CONTROLLER" not in found["advertised.listeners"]
+
+
+@pytest.mark.parametrize("zone", ["", "eu-central-1a"])
+def test_a_server_says_which_zone_it_is_in_where_it_is_told(tmp_path: Path, zone: str) -> None:
+    instance = instance_of(tmp_path)
+    assert instance.run("start.sh", ZONE=zone).returncode == 0
+    assert conf_of(instance).get("broker.rack", "") == zone
+
+
+def test_where_copies_could_share_a_zone_servers_must_know_theirs(tmp_path: Path) -> None:
+    done = Instance(tmp_path, plan_of(spec_of(replicas=4)), index=0).run("start.sh")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "start: nothing says which zone this is in, so that copies of a record could share one; a cluster says it from "
+        "Kubernetes 1.35 on: upgrade it, or set replicas: 3\n"
+    )
+    assert not (tmp_path / "data/quorum").exists()
 
 
 def test_a_disk_is_prepared_once(tmp_path: Path) -> None:

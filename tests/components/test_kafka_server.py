@@ -11,8 +11,8 @@ import ssl
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from cryptography.x509.oid import NameOID
 from components.core import exporter
 from components.core.mounts import OWN
 from components.kafka import render
-from components.kafka.plan import KafkaPlan
 from tests.support.kafka import ORDERS, PRICES, files_of, plan_of, settings, spec_of
 from toolchain import image_recipes, paths
 
@@ -66,17 +65,17 @@ def issue(name: str, hosts: Sequence[str] = (), signer: Signer | None = None) ->
 
 
 class Server:
-    """One instance on free ports of this machine."""
+    """One instance, `log-0` where no other name is given, on free ports of this machine."""
 
-    def __init__(self, root: Path, libs: Path) -> None:
+    def __init__(self, root: Path, libs: Path, authority: Signer | None = None, name: str = "log-0") -> None:
         self.root = root
         self.ports = {port: free_port() for port in (render.PORT, render.PEERS_PORT, render.CONTROLLER_PORT)}
         self._libs = libs
         for folder in ("data", "tmp", "metrics", "bin", "etc"):
             (root / folder).mkdir()
-        (root / "bin/uname").write_text("#!/bin/sh\necho log-0\n")
+        (root / "bin/uname").write_text(f"#!/bin/sh\necho {name}\n")
         (root / "bin/uname").chmod(0o755)
-        self.authority = issue("root")
+        self.authority = authority or issue("root")
         for name, hosts in (("log.groundwork-test.svc", ("localhost",)), ("api", ())):
             self._write(name, *issue(name, hosts, self.authority))
 
@@ -90,9 +89,11 @@ class Server:
         (folder / "tls.key").write_bytes(private)
         (folder / render.KEYSTORE).write_bytes(certificate.public_bytes(pem) + private)
 
-    def configure(self, plan: KafkaPlan) -> None:
-        """Put the plan's files in place, with this machine's folders, ports and name."""
+    def configure(self, files: Mapping[str, str], places: Mapping[str, str]) -> None:
+        """Put the files in place, with this machine's folders, ports and name. `places`: of others, by how they are
+        dialled."""
         places = {
+            **places,
             render.ETC: f"{self.root}/etc",
             render.DATA: f"{self.root}/data",
             OWN: f"{self.root}/log.groundwork-test.svc",
@@ -100,12 +101,11 @@ class Server:
             "tmp=/tmp": f"tmp={self.root}/tmp",
             "/opt/kafka/libs": str(self._libs),
             "me=$name$SUFFIX": "me=localhost",
-            plan.peers[0]: "localhost",
             "pause 60": "pause 1",
             **{f":{port}": f":{chosen}" for port, chosen in self.ports.items()},
             f"localhost/{render.PEERS_PORT}": f"localhost/{self.ports[render.PEERS_PORT]}",
         }
-        for name, text in files_of(plan).items():
+        for name, text in files.items():
             for old, new in places.items():
                 text = text.replace(old, new)  # noqa: PLW2901
             (self.root / "etc" / name).write_text(text)
@@ -168,7 +168,7 @@ def libs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_server_takes_its_files_and_has_its_topics_made(tmp_path: Path, libs: Path) -> None:
     server = Server(tmp_path, libs)
     before = plan_of(spec_of({**ORDERS, "partitions": 2}, {**PRICES, "consumers": []}), "api")
-    server.configure(before)
+    server.configure(files_of(before), {before.peers[0]: "localhost"})
     settled, topics = tmp_path / "tmp/settled", tmp_path / "tmp/topics"
     with server.running("start.sh") as log:
         with server.running("topics.sh") as said:
@@ -180,7 +180,8 @@ def test_a_server_takes_its_files_and_has_its_topics_made(tmp_path: Path, libs: 
         assert " ERROR " not in log.read_text()
         known = {*re.findall(r"^\t([a-z.]+) = ", log.read_text(), re.MULTILINE), *AUTHORIZER}
         assert set(settings(files_of(before)["server.properties"])) <= known, "it says nothing of what it ignores"
-        server.configure(plan_of(spec_of({**ORDERS, "partitions": 3, "retention": "1d"}), "api"))
+        after = plan_of(spec_of({**ORDERS, "partitions": 3, "retention": "1d"}), "api")
+        server.configure(files_of(after), {before.peers[0]: "localhost"})
         settled.unlink()
         with server.running("topics.sh") as said:
             wait_until(settled.exists, said)
@@ -189,6 +190,35 @@ def test_a_server_takes_its_files_and_has_its_topics_made(tmp_path: Path, libs: 
         assert "orders.created: set retention.ms=86400000,segment.ms=86400000" in told
         assert "prices: not declared; it stays until somebody deletes it" in told
         assert "User:api: no longer has WRITE on TOPIC prices" in told
+
+
+def test_servers_find_the_controllers_that_are_apart(tmp_path: Path, libs: Path) -> None:
+    """Two of the three are enough."""
+    plan = plan_of(spec_of({**ORDERS, "partitions": 2}, replicas=3, controllers={}), "api")
+    assert plan.controllers
+    authority = issue("root")
+    roots = [tmp_path / name for name in ("log-controllers-0", "log-controllers-1", "log-0")]
+    for root in roots:
+        root.mkdir()
+    *controllers, server = (Server(root, libs, authority, root.name) for root in roots)
+    voters = {
+        f"{host}:{render.CONTROLLER_PORT}": f"localhost:{controller.ports[render.CONTROLLER_PORT]}"
+        for host, controller in zip(plan.controller_hosts, controllers, strict=False)
+    }
+    own = {file.path.rpartition("/")[2]: file.content for file in plan.controllers.files}
+    for controller in controllers:
+        controller.configure(own, voters)
+    # One server alone has no room for three copies.
+    server.configure({name: text.replace(" 2 3 ", " 2 1 ") for name, text in files_of(plan).items()}, voters)
+    with ExitStack() as running:
+        logs = [running.enter_context(one.running("start.sh")) for one in (*controllers, server)]
+        said = running.enter_context(server.running("topics.sh"))
+        wait_until(lambda: "orders.created: made as declared" in said.read_text(), said)
+        assert "given READ,WRITE on TOPIC orders.created" in said.read_text()
+        assert server.dial()[4:] == bytes.fromhex("00000007")
+        assert "process.roles = [controller]" in logs[0].read_text()
+        assert "process.roles = [broker]" in logs[-1].read_text()
+        assert all(" ERROR " not in log.read_text() for log in logs)
 
 
 def refuses(server: Server) -> None:

@@ -16,6 +16,12 @@ if [ -e $data/quorum ] && [ "$(cat $data/quorum)" != "$QUORUM" ]; then
   exit 1
 fi
 
+if [ -n "$SPREAD" ] && [ -z "${ZONE-}" ]; then
+  echo "start: nothing says which zone this is in, so that copies of a record could share one; a cluster says it from" \
+    "Kubernetes 1.35 on: upgrade it, or set replicas: 3" >&2
+  exit 1
+fi
+
 # Libraries unpack their native halves there: no program runs from memory that is mounted as /tmp.
 rm -rf $data/tmp
 mkdir $data/tmp
@@ -23,8 +29,12 @@ mkdir $data/tmp
 listeners=CLIENT://$me:9093,PEERS://$me:9091
 {
   cat $etc/server.properties
-  echo "node.id=$id"
-  if [ "$id" -lt "$QUORUM" ]; then
+  echo "node.id=$((FIRST + id))"
+  if [ -n "${ZONE-}" ]; then echo "broker.rack=$ZONE"; fi
+  if [ "$FIRST" != 0 ]; then
+    echo process.roles=controller
+    echo "advertised.listeners=CONTROLLER://$me:9090"
+  elif [ "$id" -lt "$QUORUM" ]; then
     echo process.roles=broker,controller
     echo "advertised.listeners=$listeners,CONTROLLER://$me:9090"
   else

@@ -10,10 +10,12 @@ from components.core.site import Placement
 from components.core.types import bytes_of
 from components.core.workload import Container, Probe, Workload
 from components.targets.kubernetes.labels import Manifest
-from components.targets.kubernetes.placement import region_affinity, zone_spread
+from components.targets.kubernetes.placement import ZONE, region_affinity, zone_spread
 
 _LOGS = 256
 """Mebibytes for the logs of one container; without a limit one pod can evict its neighbours."""
+_ZONE_OF_POD = {"apiVersion": "v1", "fieldPath": f"metadata.labels['{ZONE}']"}
+"""A pod has the zone of its node from Kubernetes 1.35 on; before, the variable is empty. KEP-4742."""
 
 
 def pod_template(
@@ -76,8 +78,11 @@ def _container(container: Container, workload: Workload) -> Manifest:
         manifest["command"] = list(container.command)
     if container.args:
         manifest["args"] = list(container.args)
-    if container.env:
-        manifest["env"] = [{"name": name, "value": value} for name, value in sorted(container.env.items())]
+    variables: list[Manifest] = [{"name": name, "value": value} for name, value in sorted(container.env.items())]
+    if container.zone_variable:
+        variables.append({"name": container.zone_variable, "valueFrom": {"fieldRef": _ZONE_OF_POD}})
+    if variables:
+        manifest["env"] = variables
     if container.listeners:
         manifest["ports"] = [{"name": x.name, "containerPort": x.port, "protocol": "TCP"} for x in container.listeners]
     return manifest
