@@ -138,7 +138,8 @@ class Workload:
     """Whether it works on its own: nobody waits for it, and it may be away for a while, so that no disruption budget
     guards it."""
     part: str = ""
-    """What it is of a service that has several workloads: its name is that of the service, `-` and this. Empty: all."""
+    """What it is of a service that has several workloads. Its name is that of the service, `-` and this, or the
+    service's own where it is the one that clients dial. Empty: all."""
     replicas: int = 1
     stateful: bool = False
     """Instances have a stable name and their own volumes, and start and stop in order."""

@@ -19,6 +19,7 @@ from components.kafka.render import (
     CONTROLLER_PORT,
     DATA,
     ETC,
+    FIRST_CONTROLLER,
     KEYSTORE,
     PEERS_PORT,
     PORT,
@@ -36,8 +37,8 @@ _SERVER = (
 _CONTROLLER = Listener("controller", CONTROLLER_PORT, "kafka", "mutual", service=False)
 
 
-CONTROLLERS = "controllers"
-"""Part of the service that holds the quorum, where it is apart from the servers."""
+_SERVERS, CONTROLLERS = "servers", "controllers"
+"""Parts of the service, where the quorum is apart from the servers."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def plan_kafka(name: str, spec: KafkaSpec, site: Site) -> KafkaPlan:
     controllers = peer_hosts(site.names, apart, COPIES) if spec.controllers else ()
     quorum = _Quorum(site.names.host(name), peer_hosts(site.names, name, spec.replicas), controllers)
     listeners = _SERVER if spec.controllers else (*_SERVER, _CONTROLLER)
-    server = replace(_server(site, spec.resources, listeners, PORT, PEERS_PORT), zone_variable="ZONE")
+    server = replace(_server(site, spec.resources, listeners, _dial(PORT, period=5), PEERS_PORT), zone_variable="ZONE")
     workload = Workload(
         name=name,
         kind="kafka",
@@ -74,6 +75,7 @@ def plan_kafka(name: str, spec: KafkaSpec, site: Site) -> KafkaPlan:
         owner=spec.owner,
         data_class=spec.data_class,
         uid=_UID,
+        part=_SERVERS if spec.controllers else "",
         replicas=spec.replicas,
         stateful=True,
         files=_files(name, spec, site, quorum),
@@ -132,7 +134,7 @@ def _controllers(name: str, spec: KafkaSpec, controllers: Controllers, site: Sit
         name=name,
         kind="kafka",
         version=CATALOGUE["kafka"].version,
-        containers=(_server(site, controllers.resources, (_CONTROLLER,), CONTROLLER_PORT, CONTROLLER_PORT),),
+        containers=(_server(site, controllers.resources, (_CONTROLLER,), _knows_who_leads(), CONTROLLER_PORT),),
         owner=spec.owner,
         data_class=spec.data_class,
         uid=_UID,
@@ -142,7 +144,7 @@ def _controllers(name: str, spec: KafkaSpec, controllers: Controllers, site: Sit
         files=tuple(File(f"{ETC}/{file}", text) for file, text in sorted(content.items())),
         secrets=(*own_files(), SecretFile(f"{OWN}/{KEYSTORE}", KEYSTORE)),
         volumes=(Volume("data", DATA, controllers.storage),),
-        callers=(Reach(name.removesuffix(f"-{CONTROLLERS}"), (CONTROLLER_PORT,)),),
+        # Servers are pods of the same service.
         peers=(CONTROLLER_PORT,),
         parallel_start=True,
         grace_seconds=_GRACE_SECONDS,
@@ -155,10 +157,10 @@ def _strangers(name: str, spec: KafkaSpec, consumers: tuple[str, ...]) -> Iterat
             yield from strangers(name, f"topics.{index}.{field}", services or (), consumers)
 
 
-def _server(site: Site, resources: Resources, listeners: tuple[Listener, ...], ready: int, alive: int) -> Container:
+def _server(site: Site, resources: Resources, listeners: tuple[Listener, ...], ready: Probe, port: int) -> Container:
     """It opens its ports once it is one of the cluster's servers again; a disk that was not closed takes minutes.
 
-    `ready`, `alive`: ports that are open when it is.
+    `port`: one that is open while it lives.
     """
     return Container(
         name="kafka",
@@ -166,9 +168,9 @@ def _server(site: Site, resources: Resources, listeners: tuple[Listener, ...], r
         command=("/bin/sh", f"{ETC}/start.sh"),
         cpu=resources.cpu,
         memory=resources.memory,
-        readiness=_dial(ready, period=5),
-        liveness=_dial(alive, period=10, failures=6),
-        startup=_dial(alive, period=3, failures=400),
+        readiness=ready,
+        liveness=_dial(port, period=10, failures=6),
+        startup=_dial(port, period=3, failures=400),
         listeners=listeners,
         mounts=(ETC, OWN, DATA),
     )
@@ -177,6 +179,13 @@ def _server(site: Site, resources: Resources, listeners: tuple[Listener, ...], r
 def _dial(port: int, period: int, failures: int = 3) -> Probe:
     """Whether a port is open. Java would take more than a second of a processor to ask for more."""
     return Probe(command=("bash", "-c", f"</dev/tcp/localhost/{port}"), period=period, failures=failures)
+
+
+def _knows_who_leads() -> Probe:
+    """Whether a controller follows one, or leads. KIP-595, "Quorum State"."""
+    noted = f"{DATA}/log/__cluster_metadata-0/quorum-state"
+    known = f"grep -q '\"leaderId\":{FIRST_CONTROLLER // 1000}' {noted}"
+    return Probe(command=("bash", "-c", f"{known} && </dev/tcp/localhost/{CONTROLLER_PORT}"), period=5)
 
 
 def _topics(site: Site) -> Container:

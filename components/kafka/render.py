@@ -64,7 +64,6 @@ def render_server(spec: KafkaSpec, administrators: Sequence[str], quorum: Sequen
     return _properties(
         {
             **_common(spec, administrators, quorum),
-            "inter.broker.listener.name": "PEERS",
             "listeners": ",".join(f"{name}://:{port}" for name, port in listeners.items()),
             "auto.create.topics.enable": "false",
             # Consumers that say which rack they are in may read a copy there.
@@ -91,6 +90,7 @@ def _common(spec: KafkaSpec, administrators: Sequence[str], quorum: Sequence[str
     return {
         "controller.quorum.voters": ",".join(quorum),
         "controller.listener.names": CONTROLLER,
+        "inter.broker.listener.name": "PEERS",
         "listener.security.protocol.map": ",".join(f"{name}:SSL" for name in _LISTENERS),
         **_tls(),
         "ssl.client.auth": "required",

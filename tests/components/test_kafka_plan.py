@@ -90,7 +90,8 @@ def test_controllers_apart_hold_the_quorum_and_nothing_else() -> None:
     assert {"QUORUM=3", "FIRST=1000", "HEAP=1024m"} <= set(own["settings.sh"].splitlines())
     assert {"QUORUM=0", "FIRST=0"} <= set(files_of(plan)["settings.sh"].splitlines())
     assert (plan.controllers.replicas, plan.controllers.service) == (3, "log")
-    assert plan.controllers.callers == (Reach("log", (render.CONTROLLER_PORT,)),)
+    assert plan.controllers.peers == (render.CONTROLLER_PORT,)
+    assert (plan.workload.service, plan.workload.part, plan.controllers.part) == ("log", "servers", "controllers")
     assert (plan.workload.reaches, plan.workload.peers) == ((Reach("log", (9090,)),), (render.PEERS_PORT,))
     assert {listener.port for listener in plan.controllers.listeners} == {9090}
     assert 9090 not in {listener.port for listener in plan.workload.listeners}

@@ -82,6 +82,15 @@ def test_an_object_store_has_no_finding(environment: str) -> None:
     assert judge(_resources(_declared(parse(environment, written, services))), environment=environment) == {}
 
 
+@pytest.mark.parametrize("environment", TARGETS)
+def test_a_kafka_with_controllers_apart_has_no_finding(environment: str) -> None:
+    log = {"kind": "kafka", "replicas": 3, "controllers": {}, "topics": [{"name": "orders"}], "purpose": "Log"}
+    api = {"kind": "app", "image": "registry.example/api:1.4.2", "uses": ["log"], "purpose": "Interface"}
+    written = {**TARGETS[environment], "placement": PLACE, "owner": "team-platform"}
+    declared = _declared(parse(environment, written, {"log": log, "api": api}))
+    assert judge(_resources(declared), environment=environment) == {}
+
+
 @pytest.mark.parametrize("environment", ["local", "dev"])
 def test_backups_of_every_kind_have_no_finding(environment: str) -> None:
     """prod's packs want them in another region, where no store of the environment is."""
