@@ -1,4 +1,5 @@
-"""`python3 -m toolchain install`: bring every tool of `pins.py` and the Python environment to this machine.
+"""`python3 -m toolchain install [--node]`: bring every tool of `pins.py` and the Python environment to this machine;
+with `--node` those of a real node too, which `cluster start --node` would bring otherwise.
 
 Order for each tool: an official `pulumi` on PATH, else a download of the official release, else a build from the
 pinned Go modules. What is already there is kept; a second call looks at files only. One process installs at a time.
@@ -21,6 +22,7 @@ from toolchain.progress import Progress, duration
 from toolchain.tool import UNRELEASED, Tool, this_platform
 
 OLDEST_PYTHON = (3, 11)
+NODE = "--node"
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,13 @@ def main(arguments: list[str]) -> int:
     """Install everything, show what and how long, end with a summary."""
     from toolchain import operators
 
-    if arguments:
-        raise ToolchainError(f"install: takes no arguments, {' '.join(arguments)!r} given")
+    if arguments not in ([], [NODE]):
+        raise ToolchainError(f"install: {' '.join(arguments)} given; allowed: nothing, or {NODE} for a real node's too")
     if sys.version_info < OLDEST_PYTHON:
         raise ToolchainError(f"Python {sys.version.split()[0]} given; 3.11 or newer is needed, run it with that one")
     started = time.monotonic()
     progress = Progress()
-    rows = Installer(mode(), progress).run()
+    rows = Installer(mode(), progress, (*TOOLS, *_of_node()) if arguments else TOOLS).run()
     operators.fetch(progress.say)
     total = duration(time.monotonic() - started)
     if not any(row.seconds for row in rows):
@@ -54,6 +56,12 @@ def main(arguments: list[str]) -> int:
         progress.say(f"  {row.name:<22}{row.version:<10}{row.source:<12}{spent}")
     progress.say(f"toolchain: ready in {total}; in {cache_folder()}")
     return 0
+
+
+def _of_node() -> tuple[Tool, ...]:
+    from toolchain.node.pins import NODE_TOOLS
+
+    return NODE_TOOLS
 
 
 class Installer:

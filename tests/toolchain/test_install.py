@@ -14,7 +14,7 @@ import pytest
 
 from tests.toolchain import sample
 from tests.toolchain.sample import SAMPLE, write_go
-from toolchain import install, locate, paths, venv
+from toolchain import install, locate, operators, paths, venv
 from toolchain.errors import ToolchainError
 from toolchain.paths import checkout, plugin_file
 from toolchain.progress import Progress, duration
@@ -167,6 +167,24 @@ def test_a_folder_named_venv_is_not_overwritten(home: Path, monkeypatch: pytest.
 
     with pytest.raises(ToolchainError, match="move it away"):
         venv.make(lambda _: None)
+
+
+@pytest.mark.parametrize("words", [[], ["--node"]])
+def test_what_a_real_node_needs_is_brought_where_it_is_asked_for(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Asked(install.Installer):
+        def run(self) -> list[install.Row]:
+            asked.extend(tool.name for tool in self.tools)
+            return []
+
+    monkeypatch.setattr(install, "Installer", Asked)
+    monkeypatch.setattr(operators, "fetch", lambda say: None)
+    assert install.main(words) == 0
+    assert "pulumi" in asked
+    assert ({"kubernetes-node", "coredns"} <= set(asked)) is bool(words)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (11.6, "12 s"), (245, "4 min 5 s")])
