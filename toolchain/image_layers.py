@@ -67,7 +67,7 @@ def go_layer(module: Path, version: str, log: Log, path: str = "", package: str 
         binary = folder / module.name
         _compile(module, version, binary, package)
         with tarfile.open(folder / "layer.tar", "w", format=tarfile.GNU_FORMAT) as layer:
-            layer.add(binary, path.lstrip("/") or module.name, filter=_as_root)
+            layer.add(binary, path.lstrip("/") or module.name, filter=as_root)
         binary.unlink()
         return {module.name: version}
 
@@ -171,7 +171,8 @@ def _compile(module: Path, version: str, binary: Path, package: str) -> None:
         raise ToolchainError(f"{module.name}: `go build` failed ({done.returncode}):\n    {words}")
 
 
-def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """A file of root's that everybody may read and run."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     member.mode = 0o755

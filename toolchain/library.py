@@ -14,7 +14,7 @@ from pathlib import Path
 
 from toolchain import debian, paths, venv
 from toolchain.errors import ToolchainError
-from toolchain.image_layers import Layer, cached
+from toolchain.image_layers import Layer, as_root, cached
 from toolchain.recipe import Library
 
 Log = Callable[[str], None]
@@ -42,7 +42,7 @@ def library_layer(library: Library, log: Log) -> Layer:
         with tarfile.open(folder / "layer.tar", "w", format=tarfile.GNU_FORMAT) as layer:
             for file in found.files or ():
                 if any(file.match(pattern) for pattern in library.files):
-                    layer.add(Path(str(file.locate())), f"{root}/{file}", filter=_readable)
+                    layer.add(Path(str(file.locate())), f"{root}/{file}", filter=as_root)
             for name, content in programs.items():
                 member = tarfile.TarInfo(name)
                 member.size, member.mode = len(content), 0o755
@@ -72,10 +72,3 @@ def _installed(library: Library) -> Distribution:
         f"{library.package} {library.version}: not in the project's Python environment ({venv.folder()}); run "
         "`make toolchain`"
     )
-
-
-def _readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    member.mode = 0o755
-    return member

@@ -86,8 +86,8 @@ class Kafka(Component):
             return [Refusal("replicas", f"{text}; set 1, or give the new service a name of its own", final=True)]
         apart, was = spec.controllers is not None, _APART in deployed.get("growing", {})
         if apart != was:
-            given, there = ("a mapping given, none" if apart else "none given, a mapping"), "deployed"
-            text = f"{given} {there}; another quorum would begin empty, and know no topic"
+            given = "a mapping given, none" if apart else "none given, a mapping"
+            text = f"{given} deployed; another quorum would begin empty, and know no topic"
             return [
                 Refusal("controllers", f"{text}; put it back, or give the new service a name of its own", final=True)
             ]

@@ -118,19 +118,24 @@ def render_settings(spec: KafkaSpec, identity: str, suffix: str, zones: int) -> 
     """
     quorum = 0 if spec.controllers else _QUORUM if spec.replicated else 1
     spread = "yes" if spec.replicas > spec.copies and zones > 1 else ""
-    return _assignments(identity, suffix, spec.resources.memory, quorum, first=0) + _text((f"SPREAD={spread}",))
+    return _assignments(identity, suffix, spec.resources.memory, quorum, spread=spread)
 
 
 def render_controller_settings(controllers: Controllers, identity: str, suffix: str) -> str:
     """The same for a controller apart."""
-    memory = controllers.resources.memory
-    return _assignments(identity, suffix, memory, _QUORUM, FIRST_CONTROLLER) + _text(("SPREAD=",))
+    return _assignments(identity, suffix, controllers.resources.memory, _QUORUM, first=FIRST_CONTROLLER)
 
 
-def _assignments(identity: str, suffix: str, memory: str, quorum: int, first: int) -> str:
-    return _text(
-        (f"CLUSTER='{identity}'", f"QUORUM={quorum}", f"FIRST={first}", f"SUFFIX={suffix}", f"HEAP={heap(memory)}m")
+def _assignments(identity: str, suffix: str, memory: str, quorum: int, first: int = 0, spread: str = "") -> str:
+    lines = (
+        f"CLUSTER='{identity}'",
+        f"QUORUM={quorum}",
+        f"FIRST={first}",
+        f"SUFFIX={suffix}",
+        f"HEAP={heap(memory)}m",
+        f"SPREAD={spread}",
     )
+    return _text(lines)
 
 
 def render_topics(spec: KafkaSpec) -> str:

@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 
 from components.clickhouse import render
 from components.clickhouse.plan import ClickhousePlan
-from tests.support.clickhouse import METRICS, files_of, plan_of
+from tests.support.clickhouse import METRICS, plan_of
+from tests.support.site import contents
 
 Answers = list[tuple[bool, str]]
 Engine = Callable[..., Answers]
@@ -65,7 +66,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def statements(plan: ClickhousePlan) -> list[str]:
-    return [line.removesuffix(";") for line in files_of(plan.servers[0])["schema.sql"].splitlines()]
+    return [line.removesuffix(";") for line in contents(plan.servers[0])["schema.sql"].splitlines()]
 
 
 def failures(answers: Answers) -> list[str]:
@@ -108,7 +109,7 @@ def test_rows_stay_while_columns_are_added_and_kept_time_changes(engine: Engine)
     columns = {**METRICS["columns"], "unit": "LowCardinality(String) DEFAULT 'none'"}
     columns.pop("labels")
     changed = plan_of("api", tables=[{**METRICS, "columns": columns, "ttl": {"after": "30d"}}])
-    profile = conf_of(files_of(changed.servers[0])[render.USERS_FILE])["profiles"]["gw_schema"]
+    profile = conf_of(contents(changed.servers[0])[render.USERS_FILE])["profiles"]["gw_schema"]
     settings = [f"SET {name} = {value}" for name, value in profile.items()]
     answers = engine(
         *settings,
@@ -170,7 +171,7 @@ def test_every_setting_of_a_profile_exists_and_takes_its_value(engine: Engine) -
         "max_rows_returned": 10,
     }
     plan = plan_of("api", profiles={"all": everything, "written": {"async_insert": {"wait": True}}})
-    profiles = conf_of(files_of(plan.servers[0])[render.USERS_FILE])["profiles"]
+    profiles = conf_of(contents(plan.servers[0])[render.USERS_FILE])["profiles"]
     settings = {name: value for profile in profiles.values() for name, value in profile.items()}
     assert settings.keys() >= {
         "async_insert",
@@ -190,7 +191,7 @@ def test_every_setting_of_a_profile_exists_and_takes_its_value(engine: Engine) -
 
 
 def test_every_limit_of_a_quota_exists(engine: Engine) -> None:
-    intervals = conf_of(files_of(plan_of("api").servers[0])[render.USERS_FILE])["quotas"]["default"]["interval"]
+    intervals = conf_of(contents(plan_of("api").servers[0])[render.USERS_FILE])["quotas"]["default"]["interval"]
     ((good, found),) = engine("SELECT name FROM system.columns WHERE database = 'system' AND table = 'quota_limits'")
     assert good
     assert {f"max_{name}" for name in intervals if name != "duration"} <= set(found.split())
@@ -198,7 +199,7 @@ def test_every_limit_of_a_quota_exists(engine: Engine) -> None:
 
 def test_every_right_is_one(engine: Engine) -> None:
     plan = plan_of("api", "order-api", replicas=2)
-    users = conf_of(files_of(plan.servers[0])[render.USERS_FILE])["users"]
+    users = conf_of(contents(plan.servers[0])[render.USERS_FILE])["users"]
     rights = [right for user in users.values() for right in user["grants"]["query"]]
     assert len(rights) > len(users)
     assert not failures(engine(*(f"EXPLAIN AST {right} TO somebody" for right in rights)))
@@ -209,11 +210,11 @@ def test_every_setting_of_the_server_exists(engine: Engine) -> None:
     assert plan.keeper
     known = names(engine, "server_settings") | OUTSIDE
     for workload, file in ((plan.servers[0], render.SERVER_FILE), (plan.keeper, render.KEEPER_FILE)):
-        assert set(conf_of(files_of(workload)[file])) <= known
+        assert set(conf_of(contents(workload)[file])) <= known
 
 
 def test_the_tables_of_the_servers_own_logs_can_be_made(engine: Engine) -> None:
-    conf = conf_of(files_of(plan_of("api").servers[0])[render.SERVER_FILE])
+    conf = conf_of(contents(plan_of("api").servers[0])[render.SERVER_FILE])
     made = [
         f"CREATE TABLE {name} (event_date Date) ENGINE = MergeTree PARTITION BY {block['partition_by']} "
         f"ORDER BY event_date TTL {block['ttl']}"

@@ -20,14 +20,15 @@ from components.clickhouse.secrets import render_secrets
 from components.core.scripting import scripts
 from components.core.workload import Workload
 from policies.readers.clickhouse import check_clickhouse, check_clickhouse_client, check_clickhouse_users
-from tests.support.clickhouse import METRICS, files_of, plan_of
+from tests.support.clickhouse import METRICS, plan_of
+from tests.support.site import contents
 
 PLAINTEXT = {8123, 9000, 9004, 9005, 9009, 9181, 2181}
 
 
 def parsed(workload: Workload, file: str) -> Any:
     """A file as an independent parser reads it."""
-    return YAML(typ="safe").load(files_of(workload)[file])
+    return YAML(typ="safe").load(contents(workload)[file])
 
 
 def keeper_of(plan: ClickhousePlan) -> Workload:
@@ -51,7 +52,7 @@ def test_any_valid_spec_is_configured_for_tls_alone(size: tuple[int, int], memor
     replicas, shards = size
     plan = plan_of("api", replicas=replicas, shards=shards, resources={"memory": memory})
     for workload in (*plan.servers, *([plan.keeper] if plan.keeper else [])):
-        files = files_of(workload)
+        files = contents(workload)
         for name in (render.SERVER_FILE, render.KEEPER_FILE):
             if name in files:
                 assert not list(check_clickhouse(files[name], ["TLSv1.3"]))
@@ -90,7 +91,7 @@ def test_a_single_server_knows_no_cluster() -> None:
     assert (plan.keeper, plan.nodes) == (None, ("store-0.store-peers.groundwork-test.svc",))
     conf = parsed(plan.servers[0], render.SERVER_FILE)
     assert not {"zookeeper", "remote_servers", "interserver_https_port", "macros"} & set(conf)
-    assert "Replicated" not in files_of(plan.servers[0])["schema.sql"]
+    assert "Replicated" not in contents(plan.servers[0])["schema.sql"]
 
 
 def test_each_shard_is_a_workload_and_all_know_one_another() -> None:
@@ -141,7 +142,7 @@ def test_who_takes_backups_reads_and_nothing_else() -> None:
     (caller,) = (caller for caller in server.callers if caller.service == "store-backup")
     assert caller.ports == (render.NATIVE_PORT,)
     without = plan_of("api").servers[0]
-    assert "gw_backup" not in files_of(without)[render.USERS_FILE]
+    assert "gw_backup" not in contents(without)[render.USERS_FILE]
     assert [caller.service for caller in without.callers] == ["api"]
 
 
@@ -220,7 +221,7 @@ def test_what_a_server_needs_to_know_of_itself_is_told_by_its_start() -> None:
     wanted = from_env(parsed(plan.servers[0], render.SERVER_FILE)) | from_env(
         parsed(keeper_of(plan), render.KEEPER_FILE)
     )
-    told = re.search(r"^export (.*)$", files_of(keeper_of(plan))["start.sh"], re.MULTILINE)
+    told = re.search(r"^export (.*)$", contents(keeper_of(plan))["start.sh"], re.MULTILINE)
     assert told
     assert wanted == set(re.findall(r"[A-Z_]{3,}(?==| )", told[1])) == {"OWN_HOST", "REPLICA", "SERVER_ID", "SHARD"}
 

@@ -21,7 +21,8 @@ from components.clickhouse import render
 from components.core.mounts import OWN
 from components.core.workload import Workload
 from tests.components.test_redis_server import write_certificate
-from tests.support.clickhouse import files_of, plan_of
+from tests.support.clickhouse import plan_of
+from tests.support.site import contents
 from toolchain.waiting import wait_until
 
 STAND_INS = {
@@ -40,7 +41,7 @@ class Instance:
         self.workload = workload
         for folder in ("etc", "run", "bin"):
             (root / folder).mkdir()
-        for name, text in files_of(workload).items():
+        for name, text in contents(workload).items():
             (root / "etc" / name).write_text(self._here(text))
         for name, text in STAND_INS.items():
             (root / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")

@@ -16,6 +16,7 @@ from components.core.types import bytes_of
 from components.kafka import render
 from components.kafka.plan import KafkaPlan
 from tests.support.kafka import ORDERS, PRICES, files_of, plan_of, settings, spec_of
+from tests.support.site import contents
 
 REPLICAS = [1, 3, 4, 9]
 
@@ -79,7 +80,7 @@ def test_three_servers_hold_the_quorum_and_the_copies(replicas: int) -> None:
 def test_controllers_apart_hold_the_quorum_and_nothing_else() -> None:
     plan = plan_of(spec_of(replicas=4, controllers={"resources": {"memory": "2Gi"}}), "api")
     assert plan.controllers
-    own = {file.path.rpartition("/")[2]: file.content for file in plan.controllers.files}
+    own = contents(plan.controllers)
     found, servers = settings(own["server.properties"]), settings(files_of(plan)["server.properties"])
     hosts = plan.controller_hosts[:3]
     assert found["controller.quorum.voters"] == ",".join(f"{1000 + i}@{host}:9090" for i, host in enumerate(hosts))

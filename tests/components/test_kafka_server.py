@@ -26,6 +26,7 @@ from components.core import exporter
 from components.core.mounts import OWN
 from components.kafka import render
 from tests.support.kafka import ORDERS, PRICES, files_of, plan_of, settings, spec_of
+from tests.support.site import contents
 from toolchain import image_recipes, paths
 
 RECIPE = image_recipes.recipe_of("docker.io/apache/kafka:4.3.1")
@@ -205,7 +206,7 @@ def test_servers_find_the_controllers_that_are_apart(tmp_path: Path, libs: Path)
         f"{host}:{render.CONTROLLER_PORT}": f"localhost:{controller.ports[render.CONTROLLER_PORT]}"
         for host, controller in zip(plan.controller_hosts, controllers, strict=False)
     }
-    own = {file.path.rpartition("/")[2]: file.content for file in plan.controllers.files}
+    own = contents(plan.controllers)
     for controller in controllers:
         controller.configure(own, voters)
     # One server alone has no room for three copies.

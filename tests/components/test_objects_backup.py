@@ -30,7 +30,7 @@ from components.objects.render import DATA, ETC, KEPT
 from tests.components.test_nats_backup import fetch, running
 from tests.support.objects import plan_of, spec_of
 from tests.support.objects_server import KINDS, REGION, SCRATCH, Store, serving, shown
-from tests.support.site import NAMES, PLACEMENT
+from tests.support.site import NAMES, PLACEMENT, contents
 from toolchain.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
@@ -149,7 +149,7 @@ class Instance:
         workload = restored(plan.workload, Restore(store="elsewhere"), SITE, ELSEWHERE) if restoring else plan.workload
         command = next(one.command for one in workload.containers if one.name == "buckets")
         self.words = (REGION, *(word.replace(DATA, f"{root}/data") for word in command[3:]))
-        texts = {file.path.rpartition("/")[2]: file.content for file in workload.files}
+        texts = contents(workload)
         for name, text in texts.items():
             here = text.replace(ETC, f"{root}/etc").replace(KEPT, f"{root}/kept").replace("tmp=/tmp", f"tmp={root}/tmp")
             here = here.replace("https://localhost:7070", store.address)

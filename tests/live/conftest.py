@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.live.consumer import Consumer
-from tests.live.environment import BROKERS, DOCKER, MAIN, NODE, Live, Say, engine, prepare, stage_of
+from tests.live.environment import BROKERS, DOCKER, MAIN, NODE, Live, Say, brought_up, engine, prepare, stage_of
 from tests.live.environment_node import prepare_node
 from tests.live.failing import APP
 from tests.live.table import Table
@@ -80,11 +80,8 @@ def live(
             pytest.skip(str(error))
         say("")
         environment = prepare_node(NAME, folder, say, stage)
-    try:
-        environment.up()
+    with brought_up(environment):
         yield environment
-    finally:
-        environment.down()
 
 
 @pytest.fixture

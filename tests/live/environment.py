@@ -185,10 +185,34 @@ def prepare(name: str, folder: Path, host: str, say: Say, stage: str = MAIN) -> 
     return Live(name, checkout, DockerDeployment(name, host), port, say)
 
 
+def configure_on_docker(checkout: Checkout, name: str, services: dict[str, Any], **environment: Any) -> None:
+    """Write the settings of an environment of a test's own, on Docker."""
+    settings = {
+        "profile": "local",
+        "target": DOCKER,
+        "placement": {"region": "eu-central-1", "residency": ["eu-central-1"]},
+        "owner": "team-platform",
+        **environment,
+    }
+    content = {"config": {"groundwork:environment": settings, "groundwork:services": services}}
+    (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
+    judge_as_local(checkout, name)
+
+
 def judge_as_local(checkout: Checkout, name: str) -> None:
     """Have an environment judged as strictly as that of a person's own machine."""
     packs = checkout.root / "policies/packs"
     (packs / f"{name}.json").write_bytes((packs / "local.json").read_bytes())
+
+
+@contextmanager
+def brought_up(environment: Live) -> Iterator[Live]:
+    """The environment, once it is up; at the end nothing of it is left."""
+    try:
+        environment.up()
+        yield environment
+    finally:
+        environment.down()
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def reached(targets: Iterable[tuple[str, int]], names: Collection[str] = ()) -> 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         seconds = [_PATIENT if host in names else 0 for host in hosts]
         known = dict(zip(hosts, pool.map(_resolve, hosts, seconds), strict=True))
-        opened = pool.map(_opens, (known[host] for host, _ in wanted), (port for _, port in wanted))
+        opened = pool.map(opens, (known[host] for host, _ in wanted), (port for _, port in wanted))
         return {target for target, is_open in zip(wanted, opened, strict=True) if is_open}
 
 
@@ -75,7 +75,8 @@ def _resolve(host: str, seconds: float) -> str:
                 return ""
 
 
-def _opens(host: str, port: int) -> bool:
+def opens(host: str, port: int) -> bool:
+    """Whether anything takes a connection."""
     if not host:
         return False
     try:

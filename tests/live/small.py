@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.live.consumer import Consumer
-from tests.live.environment import SETTINGS, Live, Say, judge_as_local
+from tests.live.environment import SETTINGS, Live, Say, configure_on_docker
 from tests.live.environment import prepare as prepare_environment
 from tests.live.failing import APP, place
 from tests.live.writers import Tally, Writing
@@ -33,17 +32,8 @@ def small(name: str, folder: Path, host: str, say: Say) -> Live:
 
 def configure(checkout: Checkout, name: str, generation: int = 1) -> None:
     """Write the settings of the smaller environment."""
-    settings: dict[str, Any] = {
-        "profile": "local",
-        "target": "docker",
-        "placement": {"region": "eu-central-1", "residency": ["eu-central-1"]},
-        "owner": "team-platform",
-    }
-    if generation > 1:
-        settings["generation"] = generation
-    content = {"config": {"groundwork:environment": settings, "groundwork:services": _SERVICES}}
-    (checkout.root / f"Pulumi.{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
-    judge_as_local(checkout, name)
+    more = {"generation": generation} if generation > 1 else {}
+    configure_on_docker(checkout, name, _SERVICES, **more)
 
 
 def written(environment: Live, store: type[Service]) -> Tally:

@@ -19,7 +19,7 @@ import pytest
 from tests.live import clients
 from tests.live.conftest import NAME
 from tests.live.consumer import Consumer
-from tests.live.environment import SETTINGS, Live, Say, judge_as_local, prepare
+from tests.live.environment import SETTINGS, Live, Say, configure_on_docker, prepare
 from tests.live.failing import APP
 from tests.live.written import Bus, BusReader
 from toolchain.docker import command
@@ -146,15 +146,7 @@ def configure(
     env = {"EVENTS_EXCHANGE": "demo", "EVENTS_QUEUE": "ready"}
     env |= {"BUS_SUBJECT": "demo", "BUS_STREAM": "DEMO", "BUS_DURABLE": "ready"}
     services["api"] = {**own, "replicas": 1, "uses": [*services], "env": env, "probes": {"ready": "/", "live": "/live"}}
-    environment = {
-        "profile": "local",
-        "target": "docker",
-        "placement": {"region": "eu-central-1", "residency": ["eu-central-1"]},
-        "owner": "team-platform",
-    }
-    content = {"config": {"groundwork:environment": environment, "groundwork:services": services}}
-    (live.checkout.root / f"Pulumi.{live.name}.yaml").write_text(json.dumps(content), encoding="utf-8")
-    judge_as_local(live.checkout, live.name)
+    configure_on_docker(live.checkout, live.name, services)
 
 
 def write() -> datetime:

@@ -5,8 +5,9 @@ Where no registry can be reached its engine is ClickHouse's and TLS is HAProxy's
 
 from __future__ import annotations
 
-import json
+import os
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from tests.live import clients
 from tests.live.conftest import NAME
 from tests.live.consumer import Consumer
-from tests.live.environment import SETTINGS, Live, Say, judge_as_local, prepare
+from tests.live.environment import SETTINGS, Live, Say, brought_up, configure_on_docker, prepare
+from tests.live.networks import opens
 from toolchain.waiting import wait_until
 
 TABLE = {"columns": {"at": "DateTime", "n": "UInt64"}, "order_by": ["at"]}
@@ -40,20 +42,9 @@ ROWS = 1000
 def environment(tmp_path_factory: pytest.TempPathFactory, say: Say, host: str) -> Iterator[Live]:
     """An environment of its own, which is taken down again."""
     environment = prepare(f"{NAME}-clickhouse", tmp_path_factory.mktemp("clickhouse"), host, say)
-    settings = {
-        "profile": "local",
-        "target": "docker",
-        "placement": {"region": "eu-central-1", "residency": ["eu-central-1"]},
-        "owner": "team-platform",
-    }
-    content = {"config": {"groundwork:environment": settings, "groundwork:services": SERVICES}}
-    (environment.checkout.root / f"Pulumi.{environment.name}.yaml").write_text(json.dumps(content), encoding="utf-8")
-    judge_as_local(environment.checkout, environment.name)
-    try:
-        environment.up()
+    configure_on_docker(environment.checkout, environment.name, SERVICES)
+    with brought_up(environment):
         yield environment
-    finally:
-        environment.down()
 
 
 @pytest.fixture
@@ -102,7 +93,7 @@ def test_whoever_lacks_something_is_refused(environment: Live, api: Consumer) ->
     for port in (8443, 9440, 9363):
         assert api.call(in_clear, host, port) == b"", f"port {port} answers without TLS"
     for port in (8123, 9000, 9009):
-        assert not api.call(open_, host, port), f"port {port} is open"
+        assert not api.call(opens, host, port), f"port {port} is open"
 
 
 def test_a_killed_server_has_what_it_acknowledged(environment: Live, api: Consumer) -> None:
@@ -130,9 +121,6 @@ def refusal(statement: str, **changed: str | None) -> str:
 
 def ready() -> Any:
     """What the app says of itself."""
-    import os
-    import ssl
-
     context = ssl.create_default_context(cafile="/run/groundwork/tls/ca.crt")
     context.check_hostname = False
     return httpx.get(f"https://localhost:{os.environ['PORT']}/ready", verify=context, timeout=20).json()
@@ -148,12 +136,3 @@ def in_clear(host: str, port: int) -> bytes:
             return b""
     # An alert of TLS begins with 21.
     return b"" if said[:1] in (b"", b"\x15") else said
-
-
-def open_(host: str, port: int) -> bool:
-    """Whether anything takes a connection."""
-    try:
-        socket.create_connection((host, port), timeout=2).close()
-    except OSError:
-        return False
-    return True

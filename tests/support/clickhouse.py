@@ -7,7 +7,6 @@ from typing import Any
 from components.clickhouse import ClickhouseSpec
 from components.clickhouse.plan import ClickhousePlan, plan_clickhouse
 from components.core.site import Site
-from components.core.workload import Workload
 from tests.support.site import NAMES, PLACEMENT
 
 METRICS: dict[str, Any] = {
@@ -41,8 +40,3 @@ def spec_of(**fields: Any) -> ClickhouseSpec:
 def plan_of(*consumers: str, **fields: Any) -> ClickhousePlan:
     """The plan of service `store` with these consumers."""
     return plan_clickhouse("store", spec_of(**fields), Site("test", PLACEMENT, NAMES, {"store": consumers}))
-
-
-def files_of(workload: Workload) -> dict[str, str]:
-    """Content of each configuration file by its name."""
-    return {file.path.rpartition("/")[2]: file.content for file in workload.files}

@@ -7,7 +7,7 @@ from typing import Any
 from components.core.site import Site
 from components.kafka import KafkaSpec
 from components.kafka.plan import KafkaPlan, plan_kafka
-from tests.support.site import NAMES, PLACEMENT
+from tests.support.site import NAMES, PLACEMENT, contents
 
 ORDERS: dict[str, Any] = {"name": "orders.created", "partitions": 6, "retention": "30d"}
 PRICES: dict[str, Any] = {"name": "prices", "cleanup": "compact", "producers": ["api"], "consumers": ["worker"]}
@@ -26,7 +26,7 @@ def plan_of(spec: KafkaSpec, *consumers: str) -> KafkaPlan:
 
 def files_of(plan: KafkaPlan) -> dict[str, str]:
     """Content of each configuration file by its name."""
-    return {file.path.rpartition("/")[2]: file.content for file in plan.workload.files}
+    return contents(plan.workload)
 
 
 def settings(text: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from components.core.site import Site
 from components.nats import NatsSpec
 from components.nats.plan import NatsPlan, plan_nats
-from tests.support.site import NAMES, PLACEMENT
+from tests.support.site import NAMES, PLACEMENT, contents
 
 ORDERS: dict[str, Any] = {
     "name": "ORDERS",
@@ -37,4 +37,4 @@ def plan_of(spec: NatsSpec, *consumers: str) -> NatsPlan:
 
 def files_of(plan: NatsPlan) -> dict[str, str]:
     """Content of each configuration file by its name."""
-    return {file.path.rpartition("/")[2]: file.content for file in plan.workload.files}
+    return contents(plan.workload)

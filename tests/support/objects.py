@@ -7,7 +7,7 @@ from typing import Any
 from components.core.site import Site
 from components.objects import Existing, ObjectsSpec
 from components.objects.plan import ObjectsPlan, plan_objects
-from tests.support.site import NAMES, PLACEMENT
+from tests.support.site import NAMES, PLACEMENT, contents
 
 
 def spec_of(*buckets: dict[str, Any], **fields: Any) -> ObjectsSpec:
@@ -28,4 +28,4 @@ def plan_of(spec: ObjectsSpec, *consumers: str) -> ObjectsPlan:
 
 def files_of(plan: ObjectsPlan) -> dict[str, str]:
     """Content of each configuration file by its name."""
-    return {file.path.rpartition("/")[2]: file.content for file in plan.workload.files}
+    return contents(plan.workload)

@@ -7,7 +7,7 @@ from typing import Any
 from components.core.site import Site
 from components.rabbitmq import RabbitmqSpec
 from components.rabbitmq.plan import RabbitmqPlan, plan_rabbitmq
-from tests.support.site import NAMES, PLACEMENT
+from tests.support.site import NAMES, PLACEMENT, contents
 
 TOPOLOGY: dict[str, Any] = {
     "exchanges": [{"name": "events", "type": "topic"}],
@@ -34,4 +34,4 @@ def plan_of(*consumers: str, **fields: Any) -> RabbitmqPlan:
 
 def files_of(plan: RabbitmqPlan) -> dict[str, str]:
     """Content of each configuration file by its name."""
-    return {file.path.rpartition("/")[2]: file.content for file in plan.workload.files}
+    return contents(plan.workload)

@@ -7,7 +7,7 @@ from typing import Any
 from components.core.site import Site
 from components.redis import RedisSpec
 from components.redis.plan import RedisPlan, plan_redis
-from tests.support.site import NAMES, PLACEMENT
+from tests.support.site import NAMES, PLACEMENT, contents
 
 
 def spec_of(role: str, **fields: Any) -> RedisSpec:
@@ -23,4 +23,4 @@ def plan_of(role: str, *consumers: str, **fields: Any) -> RedisPlan:
 
 def files_of(plan: RedisPlan) -> dict[str, str]:
     """Content of each configuration file by its name."""
-    return {file.path.rpartition("/")[2]: file.content for file in plan.workload.files}
+    return contents(plan.workload)

@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from components.clickhouse.secrets import render_secrets
-from tests.support.clickhouse import files_of, plan_of
+from tests.support.clickhouse import plan_of
+from tests.support.site import contents
 from toolchain.clickhouse.client import statements
 from toolchain.clickhouse.configuration import (
     NotHere,
@@ -25,7 +26,7 @@ SECRET = "f" * 64
 
 def settings_of(**fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a server is given, and its users, with secrets in their place."""
-    files = files_of(plan_of("api", **fields).servers[0])
+    files = contents(plan_of("api", **fields).servers[0])
     included = {one.tag: one.text or "" for one in ET.fromstring(render_secrets({"api": "word"}, ""))}
     server, users = (json.loads(files[name]) for name in ("clickhouse.yaml", "clickhouse-users.yaml"))
     return resolved(server, included, {}), resolved(users, included, {})
@@ -71,7 +72,7 @@ def test_limits_are_as_they_were_given() -> None:
 
 @pytest.mark.parametrize("fields", [{"replicas": 2}, {"replicas": 2, "shards": 2}])
 def test_servers_that_need_others_are_refused(fields: dict[str, Any]) -> None:
-    server = json.loads(files_of(plan_of("api", **fields).servers[0])["clickhouse.yaml"])
+    server = json.loads(contents(plan_of("api", **fields).servers[0])["clickhouse.yaml"])
     with pytest.raises(NotHere, match=r"zookeeper, remote_servers.*set replicas: 1, or make the registry"):
         engine_settings(server, {"users": {}, "profiles": {}, "quotas": {}}, SECRET)
 
@@ -80,7 +81,7 @@ def test_a_keeper_is_refused() -> None:
     keeper = plan_of("api", replicas=2).keeper
     assert keeper
     with pytest.raises(NotHere, match="keeper_server"):
-        engine_settings(json.loads(files_of(keeper)["clickhouse-keeper.yaml"]), {}, SECRET)
+        engine_settings(json.loads(contents(keeper)["clickhouse-keeper.yaml"]), {}, SECRET)
 
 
 def test_tls_and_certificates_are_asked_for_on_both_ports() -> None:
@@ -118,5 +119,5 @@ def test_statements_are_parted_where_they_end(text: str, expected: list[str]) ->
 
 
 def test_the_statements_of_a_schema_are_all_of_it() -> None:
-    schema = files_of(plan_of("api").servers[0])["schema.sql"]
+    schema = contents(plan_of("api").servers[0])["schema.sql"]
     assert [f"{statement};" for statement in statements(schema) if statement] == schema.splitlines()
