@@ -197,6 +197,18 @@ def test_the_only_backup_is_kept_however_old(carrier: Carrier) -> None:
     assert carrier.has() == {"set/20200101T020000Z/part.0000", "set/20200101T020000Z/whole"}
 
 
+def test_who_asks_while_it_is_being_done_has_it_done_once_more(carrier: Carrier) -> None:
+    state = carrier.staging / "state"
+    state.mkdir()
+    wanted = state / "dump.wanted"
+    wanted.touch()
+    asking = f"asks_again() {{ sleep 0.05; touch '{wanted}'; }}; attempt dump asks_again"
+    assert carrier.run(asking).returncode == 0
+    assert wanted.exists(), "what came after the first one began is in none"
+    assert carrier.run("attempt dump true").returncode == 0
+    assert not wanted.exists()
+
+
 def test_metrics_say_how_it_stands(carrier: Carrier, tmp_path: Path) -> None:
     carrier.put_out(WHOLE, b"x")
     figures = "shipped:last_success drilled:last_drill_success log:last_log"

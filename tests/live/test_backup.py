@@ -258,11 +258,10 @@ def staging(live: Live, service: str) -> Path:
 
 def back_up(live: Live, service: str) -> None:
     """Ask for a backup now, as a person may, and wait until it is carried away."""
-    folder = staging(live, service) / "state"
-    before = moment(folder / "shipped")
-    asked = folder / "dump.wanted"
+    folder = staging(live, service)
+    asked = folder / "state" / "dump.wanted"
     asked.touch()
-    await_(f"a backup of {service}", lambda: not asked.exists() and moment(folder / "shipped") > before)
+    await_(f"a backup of {service}", lambda: not asked.exists() and not any((folder / "out").iterdir()))
 
 
 def await_log(live: Live, last: str) -> None:

@@ -42,12 +42,17 @@ note_due() {
   echo "$now" | put "$state/$name.asked"
 }
 
-# attempt NAME COMMAND...: does what is wanted; it stays wanted where it fails.
+# attempt NAME COMMAND...: does what is wanted; it stays wanted where it fails, or where somebody has asked again since it
+# began: what has come since then is not in it.
 attempt() {
-  wanted=$state/$1.wanted what=$1
+  wanted=$state/$1.wanted begun=$state/$1.begun what=$1
   shift
   [ -e "$wanted" ] || return 0
-  if work "$@"; then rm "$wanted" && return; fi
+  touch "$begun"
+  if work "$@"; then
+    [ "$wanted" -nt "$begun" ] || rm "$wanted"
+    return
+  fi
   log "the $what failed; it is tried again"
   pause 30
   return 1
