@@ -107,6 +107,8 @@ class Container:
     listeners: tuple[Listener, ...] = ()
     mounts: tuple[str, ...] = ()
     """Directories it sees; empty: all of the workload's."""
+    asked: bool = False
+    """Whether the others of its instance can't start without it: it is there before they are, and while they wait."""
 
 
 @dataclass(frozen=True)

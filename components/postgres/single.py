@@ -25,6 +25,7 @@ from components.postgres.render import (
 
 _UID = 999
 """User postgres of the Debian-based official image."""
+_TAKES_CLIENTS = ("pg_isready", "-q", "-h", SOCKET)
 _ANSWERS = ("sh", "-c", f"pg_isready -q -h {SOCKET}; test $? -le 1")
 """Also true while the server recovers and refuses connections: restarting it then would only start recovery anew."""
 
@@ -64,7 +65,7 @@ def _server(plan: PostgresPlan) -> Container:
     return Container(
         name="postgres",
         image=plan.image,
-        readiness=Probe(command=served(plan), period=5, timeout=5),
+        readiness=Probe(command=_TAKES_CLIENTS, period=5),
         liveness=Probe(command=_ANSWERS, failures=6),
         startup=Probe(command=_ANSWERS, period=5, failures=60),
         cpu=plan.spec.resources.cpu,
@@ -74,7 +75,7 @@ def _server(plan: PostgresPlan) -> Container:
 
 
 def _pooler(plan: PostgresPlan) -> Container:
-    """Its image has no client that could ask the server through it: the server's own readiness does."""
+    """Its image has no client that could ask the server through it: the readiness of the roles does."""
     return Container(
         name="pooler",
         image=plan.pooler_image,
@@ -89,11 +90,12 @@ def _pooler(plan: PostgresPlan) -> Container:
 
 
 def _roles(plan: PostgresPlan) -> Container:
-    """Ready once every consumer has its role; restarted when it no longer tries."""
+    """Ready once every consumer has its role and one is served by it; restarted when it no longer tries."""
+    ready = ("sh", "-c", f'test -e {APPLIED} && exec "$@"', "sh", *served(plan))
     return Container(
         name="roles",
         image=plan.image,
-        readiness=Probe(command=("test", "-e", APPLIED), period=5),
+        readiness=Probe(command=ready, period=5, timeout=5),
         liveness=Probe(command=("sh", "-c", f"find {TRIED} -mmin -5 | grep -q ."), period=60),
         cpu="10m",
         memory="64Mi",

@@ -92,10 +92,10 @@ def test_it_sees_the_servers_socket_and_none_of_its_data() -> None:
     assert DATA not in pooler(plan_of("api")).mounts
 
 
-def test_the_server_is_ready_once_it_answers_through_the_pooler() -> None:
+def test_it_is_ready_once_a_role_is_served_through_the_pooler() -> None:
     plan = plan_of("api")
-    server = single_workload(plan).containers[0]
-    assert server.readiness.command == served(plan)
+    roles = next(one for one in single_workload(plan).containers if one.name == "roles")
+    assert roles.readiness.command[-len(served(plan)) :] == served(plan)
     connection = dict(word.split("=") for word in served(plan)[-1].split())
     assert (connection["hostaddr"], connection["port"], connection["sslmode"]) == ("127.0.0.1", "5432", "verify-full")
     assert (connection["host"], connection["user"]) == (plan.host, "groundwork_metrics")

@@ -31,6 +31,8 @@ class Recorded:
     type: str
     name: str
     inputs: dict[str, Any]
+    after: tuple[str, ...] = ()
+    """URNs of what has to be there before it is made."""
 
     @property
     def manifest(self) -> dict[str, Any] | None:
@@ -71,16 +73,36 @@ class Providers(Mocks):
         return {}, None
 
 
+class Monitor(MockMonitor):
+    """Keeps what a resource depends on, too."""
+
+    def __init__(self, mocks: Mocks) -> None:
+        super().__init__(mocks)
+        self.after: dict[str, tuple[str, ...]] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the engine's name)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        self.after[answer.urn] = tuple(request.dependencies)
+        return answer
+
+
 def run(program: Callable[[], Any], stack: str = "test", preview: bool = False) -> list[Recorded]:
     """Declare everything `program` declares; failures inside `apply` surface."""
     providers = Providers()
-    monitor = MockMonitor(providers)
+    monitor = Monitor(providers)
     set_mocks(providers, project="groundwork", stack=stack, preview=preview, monitor=monitor)
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
-    # The engine leaves the stack out of the type of what lies directly below it; so does this.
-    known = [urn.replace("pulumi:pulumi:Stack$", "") for urn in monitor.resources]
-    urns = {(urn.split("::")[2].split("$")[-1], urn.split("::")[3]): urn for urn in known}
-    return [Recorded(urns.get((typ, name), ""), typ, name, inputs) for typ, name, inputs in providers.recorded]
+    after = {_shown(urn): tuple(map(_shown, earlier)) for urn, earlier in monitor.after.items()}
+    urns = {(urn.split("::")[2].split("$")[-1], urn.split("::")[3]): urn for urn in map(_shown, monitor.resources)}
+    return [
+        Recorded(urn := urns.get((typ, name), ""), typ, name, inputs, after.get(urn, ()))
+        for typ, name, inputs in providers.recorded
+    ]
+
+
+def _shown(urn: str) -> str:
+    """As the engine has it, which leaves the stack out of the type of what lies directly below it."""
+    return urn.replace("pulumi:pulumi:Stack$", "")
 
 
 def record(environment: Environment, cluster: Cluster = CLUSTER) -> tuple[Platform, list[Recorded]]:

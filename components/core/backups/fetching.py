@@ -66,6 +66,7 @@ def fetching(name: str, restore: Restore, site: Site, store: Binding, data: str,
         cpu="20m",
         memory="128Mi",
         mounts=(ETC, directory(restore.store), SEALING, data, RUNS["carrier"]),
+        asked=True,
     )
     return Fetching(
         container,

@@ -112,8 +112,13 @@ def render_files(
     }
 
 
-def render_process(workload: Workload, index: int, naming: Naming, container: Container) -> Properties:
-    """One process of an instance. The names of the containers it leans on are put in by whoever creates it."""
+def render_process(
+    workload: Workload, index: int, naming: Naming, container: Container, *, awaited: bool
+) -> Properties:
+    """One process of an instance. The names of the containers it leans on are put in by whoever creates it.
+
+    `awaited`: whether `up` goes on once its health check passes, where it has one.
+    """
     properties: Properties = {
         **_hardened(workload.uid, container.image, bytes_of(container.memory) // _MEBIBYTE, container.cpu),
         "name": naming.part(workload.name, index, container.name),
@@ -132,11 +137,18 @@ def render_process(workload: Workload, index: int, naming: Naming, container: Co
     if container.env:
         properties["envs"] = [f"{name}={value}" for name, value in sorted(container.env.items())]
     if container.readiness.command:
-        grace = container.startup.period * container.startup.failures if container.startup else 0
-        patience = max(60, grace) + container.readiness.period * container.readiness.failures
-        properties |= _health(container.readiness.command, container.readiness, grace)
-        properties |= {"wait": True, "waitTimeout": patience}
+        properties |= _health(container.readiness.command, container.readiness, _grace(container))
+        if awaited:
+            # What one does first, as bringing back a backup, another waits for.
+            longest = max(60, *map(_grace, workload.containers))
+            patience = longest + container.readiness.period * container.readiness.failures
+            properties |= {"wait": True, "waitTimeout": patience}
     return properties
+
+
+def _grace(container: Container) -> int:
+    """Seconds that it may take to start."""
+    return container.startup.period * container.startup.failures if container.startup else 0
 
 
 def _sees(container: Container, directory: str) -> bool:
@@ -198,10 +210,9 @@ def _sandbox_health(workload: Workload) -> Properties:
     urls = [word for p in probes for word in ("-o", "/dev/null", f"https://127.0.0.1:{p.port}{p.path}")]
     slowest = max(probes, key=lambda probe: probe.timeout)
     first = min(probes, key=lambda probe: probe.period)
-    starts = [c.startup.period * c.startup.failures for c in workload.containers if c.startup]
     command = ("curl", "--fail", "--fail-early", "--silent", "--insecure", "--max-time", str(slowest.timeout), *urls)
     limits = Probe(period=first.period, timeout=slowest.timeout * len(probes) + 1, failures=slowest.failures)
-    return _health(command, limits, max(starts, default=0))
+    return _health(command, limits, max(map(_grace, workload.containers)))
 
 
 def _health(command: Sequence[str], probe: Probe, grace: int) -> Properties:

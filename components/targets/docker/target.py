@@ -55,15 +55,18 @@ class Docker:
     ) -> list[pulumi.Resource]:
         """Create everything of the workload below `parent`. Raises KeyError for a slot without content.
 
-        Workloads of one service share its networks.
+        Workloads of one service share its networks. Who is waited for takes one of Pulumi's few workers, and so must
+        never wait itself for what is yet to be created: of instances that find each other first, only the last is.
         """
         content = {slot: pulumi.Output.secret(secrets[slot]) for slot in workload.slots}
         made = self._networks_of(parent, workload)
         joined = [*made, *(self._networks[name] for name in reached_networks(workload, self.naming))]
         serving: list[pulumi.Resource] = []
-        for index in range(workload.autoscale.minimum if workload.autoscale else workload.replicas):
-            in_order = serving if workload.stateful and not workload.parallel_start else []
-            instance = _Instance(self, parent, workload, index, content)
+        last = (workload.autoscale.minimum if workload.autoscale else workload.replicas) - 1
+        for index in range(last + 1):
+            alone = index == last or not workload.parallel_start
+            in_order = serving if workload.stateful and alone else []
+            instance = _Instance(self, parent, workload, index, content, awaited=alone and not workload.background)
             serving = [*serving, *instance.create(joined, [*self._after, *in_order])]
         # What makes backups is no part of its service: nobody waits for it.
         self._serving.setdefault(workload.service, []).extend(serving)
@@ -110,16 +113,20 @@ class _Instance:
         workload: Workload,
         index: int,
         content: Mapping[str, pulumi.Output[str]],
+        *,
+        awaited: bool,
     ) -> None:
         self._target = target
         self._parent = parent
         self._workload = workload
         self._index = index
         self._content = content
+        self._awaited = awaited
         self._holders: dict[tuple[str, ...], DockerObject] = {}
 
     def create(self, networks: "Sequence[DockerObject]", after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
-        """Everything of the instance; its processes start after `after`. Returns the processes."""
+        """Everything of the instance; its processes start after `after`, and the main one before those that are waited
+        for. Returns the processes."""
         target, workload = self._target, self._workload
         volumes = {
             str(properties["name"]): self._make(f"{name}-volume", "volume:Volume", properties)
@@ -128,7 +135,11 @@ class _Instance:
         names = [network.named for network in networks]
         sandbox = render_sandbox(workload, self._index, target.naming, target.sandbox_image, names)
         holder = self._make("sandbox", "container:Container", sandbox)
-        return [self._create_process(container, holder, volumes, after) for container in workload.containers]
+        made: list[pulumi.Resource] = []
+        for group in _in_turns(workload.containers):
+            earlier = [*after, *made]
+            made += [self._create_process(container, holder, volumes, earlier) for container in group]
+        return made
 
     def _create_process(
         self,
@@ -137,7 +148,13 @@ class _Instance:
         volumes: "Mapping[str, DockerObject]",
         after: Sequence[pulumi.Resource],
     ) -> "DockerObject":
-        properties = render_process(self._workload, self._index, self._target.naming, container)
+        properties = render_process(
+            self._workload,
+            self._index,
+            self._target.naming,
+            container,
+            awaited=self._awaited and not container.asked,
+        )
         # What is replaced takes along who has its id or name: a process never stays in a network that is gone.
         properties["networkMode"] = pulumi.Output.concat("container:", sandbox.id)
         own: Any = properties["volumes"]
@@ -165,6 +182,19 @@ class _Instance:
     ) -> "DockerObject":
         name = f"{self._workload.name}-{self._index}-{role}"
         return self._target.create(self._parent, name, kind, properties, after)
+
+
+def _in_turns(containers: Sequence[Container]) -> list[list[Container]]:
+    """The containers of an instance as they start: what others ask for something, the main process, helpers that nobody
+    waits for, and each of the others."""
+    main, *others = containers
+    helpers = [container for container in others if not container.asked]
+    return [
+        [container for container in others if container.asked],
+        [main],
+        [container for container in helpers if not container.readiness.command],
+        *([container] for container in helpers if container.readiness.command),
+    ]
 
 
 class DockerObject(pulumi.CustomResource):
