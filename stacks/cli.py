@@ -39,7 +39,7 @@ def up(stack: Stack) -> None:
     preview = pulumi.preview(*GATED)
     place.provide(preview.images)
     if preview.changes:
-        pulumi.run("up", "--yes", "--skip-preview", *GATED)
+        _apply(pulumi, place)
     else:
         typer.echo("Nothing to do: the environment is as the program describes it.")
     place.await_ready()
@@ -186,6 +186,19 @@ def _place(stack: str) -> Place:
     from stacks.places import place_of
 
     return place_of(stack, _settings(stack), typer.echo)
+
+
+def _apply(pulumi: Pulumi, place: Place) -> None:
+    """Make the changes; where that fails, tell what `pulumi` does not know."""
+    from stacks.pulumi_cli import PulumiError
+
+    try:
+        pulumi.run("up", "--yes", "--skip-preview", *GATED)
+    except PulumiError:
+        said = place.last_words()
+        if said:
+            typer.echo(said, err=True)
+        raise
 
 
 def _repair(pulumi: Pulumi, place: Place, fresh: bool) -> None:

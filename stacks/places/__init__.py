@@ -40,6 +40,10 @@ class Place(Protocol):
         """Wait until everything serves, where `pulumi` does not wait itself."""
         ...
 
+    def last_words(self) -> str:
+        """What those that should serve and don't have said last, where `pulumi` has not told; may be empty."""
+        ...
+
     def await_gone(self) -> None:
         """Wait until what was removed is gone, where `pulumi` does not wait itself."""
         ...

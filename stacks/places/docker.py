@@ -68,7 +68,19 @@ class Engine:
 
     def await_ready(self) -> None:
         """Wait until every health check passes. Raises ToolchainError that shows what the others said last."""
-        await_all("every container to be healthy", self._unready, self._last_words, self._say)
+        await_all("every container to be healthy", self._unready, self.last_words, self._say)
+
+    def last_words(self) -> str:
+        """The last lines of each container that should serve and doesn't."""
+        try:
+            unready = self._unready()
+        except subprocess.CalledProcessError as error:
+            return f"the engine does not answer: {error.stdout.strip()}"
+        said = []
+        for name in unready:
+            lines = self._run("logs", "--tail", str(_LAST_LINES), name, check=False).splitlines()
+            said += [f"{name}:", *(f"  {line}" for line in lines[-_LAST_LINES:])]
+        return "\n".join(said)
 
     def await_gone(self) -> None:
         """`pulumi` has waited for each of them."""
@@ -95,13 +107,6 @@ class Engine:
             if entry["State"] not in ("running", "created")
             or any(w in entry["Status"] for w in ("starting", "unhealthy"))
         )
-
-    def _last_words(self) -> str:
-        said = []
-        for name in self._unready():
-            lines = self._run("logs", "--tail", str(_LAST_LINES), name, check=False).splitlines()
-            said += [f"{name}:", *(f"  {line}" for line in lines[-_LAST_LINES:])]
-        return "\n".join(said)
 
     def _run(self, *args: str, check: bool = True) -> str:
         done = subprocess.run(

@@ -41,6 +41,10 @@ class Cluster:
     def await_ready(self) -> None:
         """`pulumi` has waited for the pods."""
 
+    def last_words(self) -> str:
+        """`pulumi` has told what became of each pod."""
+        return ""
+
     def await_gone(self) -> None:
         """`pulumi` has waited for the namespace."""
 
@@ -100,11 +104,13 @@ class NodeCluster(Cluster):
 
     def await_ready(self) -> None:
         """`pulumi` waits for what it changes; a node that was started again has pods to start again."""
-        await_all("every pod to be ready", self._unready, self._last_words, self._say)
+        await_all("every pod to be ready", self._unready, self.last_words, self._say)
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """Pods that are not ready, and how to look at them."""
+        unready = self._unready()
         look = f"python3 -m toolchain cluster kubectl --node -- describe pods -n groundwork-{self._stack}"
-        return f"not ready: {', '.join(self._unready())}; {look}"
+        return f"not ready: {', '.join(unready)}; {look}" if unready else ""
 
     def _unready(self) -> list[str]:
         """Pods that should serve and don't; one that has done its work need not."""

@@ -153,8 +153,14 @@ class Live:
                 lines.append(line)
                 if _STEP.match(line):
                     self._say(f"  {line.rstrip()}")
-        assert process.returncode == 0, "".join(lines)
+        assert process.returncode == 0, "".join(_decisive(lines))
         self._say(f"  {time.monotonic() - started:.0f} s")
+
+
+def _decisive(lines: list[str]) -> list[str]:
+    """What a failed command says of the failure: a list of all that it was to make goes before that."""
+    at = max((number for number, line in enumerate(lines) if line.startswith("Diagnostics:")), default=0)
+    return lines[at:]
 
 
 def stage_of(service: str) -> str:
