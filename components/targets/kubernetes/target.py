@@ -86,16 +86,11 @@ class Kubernetes:
             self._volumes.declare(parent, workload, manifests["set"])
         # The autoscaler owns the size once it has changed it; an update must not set it back.
         leave = ["spec.replicas"] if workload.autoscale else []
-        return [
-            self.create(
-                parent,
-                f"{workload.name}-{role}",
-                manifest,
-                leave if role == "set" else [],
-                awaited=not workload.background,
-            )
-            for role, manifest in manifests.items()
-        ]
+        pods = manifests.pop("set")
+        made = [self.create(parent, f"{workload.name}-{role}", manifest) for role, manifest in manifests.items()]
+        # Pods that start before what they read would read what there was, or wait for it in one of Pulumi's workers.
+        name, awaited = f"{workload.name}-set", not workload.background
+        return [*made, self.create(parent, name, pods, leave, after=made, awaited=awaited)]
 
     def growth(self) -> pulumi.ResourceHookBinding:
         """Volumes that grow are given their new size, and their set is deleted without its pods."""

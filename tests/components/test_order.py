@@ -1,4 +1,4 @@
-"""The order in which containers are made on Docker: Pulumi has few workers, and who is waited for takes one."""
+"""The order in which objects are made: Pulumi has few workers, and whose processes are waited for takes one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from stacks.config import parse
 from tests.support.recording import Recorded, record
 
-ENVIRONMENT = {"profile": "local", "target": "docker", "placement": {"region": "eu-central-1"}, "owner": "team-test"}
+PLACE = {"profile": "local", "placement": {"region": "eu-central-1"}, "owner": "team-test"}
 _BACKUP: dict[str, Any] = {"backup": {"to": "objects"}, "restore": {"store": "objects"}}
 _QUEUE: dict[str, Any] = {
     "exchanges": [{"name": "e", "type": "direct"}],
@@ -53,7 +53,7 @@ class Process:
 
 @pytest.fixture(scope="module")
 def recorded() -> list[Recorded]:
-    return record(parse("test", ENVIRONMENT, SERVICES))[1]
+    return record(parse("test", {**PLACE, "target": "docker"}, SERVICES))[1]
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +100,15 @@ def test_nobody_waits_for_backups(processes: list[Process]) -> None:
     backups = [one for one in processes if one.container in ("dump", "drill", "carrier")]
     assert len(backups) == 6 * 3
     assert [one.instance for one in backups if one.awaited] == []
+
+
+def test_pods_start_after_everything_that_is_made_for_them() -> None:
+    recorded = record(parse("test", {**PLACE, "cluster": "embedded"}, SERVICES))[1]
+    objects = [(one, one.manifest) for one in recorded if one.manifest]
+    sets = [(one, manifest) for one, manifest in objects if manifest["kind"] in ("Deployment", "StatefulSet")]
+    assert len(sets) > len(SERVICES), "some are not looked at"
+    for pods, manifest in sets:
+        name = manifest["metadata"]["name"]
+        own = [one for one, other in objects if other["metadata"]["name"] == name and one is not pods]
+        assert own
+        assert [one.name for one in own if one.urn not in pods.after] == []
